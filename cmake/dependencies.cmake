@@ -1,0 +1,41 @@
+# Every third-party library as one imported target with system headers.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(CapnProto 0.9.2 REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(yaml-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 QUIET)
+if(NOT CLI11_FOUND)
+  find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+endif()
+
+# CAF 0.17.6 as Debian ships it: headers and libraries without CMake files.
+find_path(CAF_INCLUDE caf/config.hpp REQUIRED)
+foreach(part core io openssl)
+  find_library(CAF_${part}_LIBRARY caf_${part} REQUIRED)
+  add_library(CAF::${part} UNKNOWN IMPORTED)
+  set_target_properties(CAF::${part} PROPERTIES IMPORTED_LOCATION ${CAF_${part}_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${CAF_INCLUDE})
+endforeach()
+target_link_libraries(CAF::core INTERFACE Threads::Threads)
+
+# libtorch: a CPU program needs libtorch_cpu and libc10 only (docs/decisions/0001-libtorch.md).
+if(NOT VIRGA_TORCH)
+  set(cache_home "$ENV{XDG_CACHE_HOME}")
+  if(NOT cache_home)
+    set(cache_home "$ENV{HOME}/.cache")
+  endif()
+  set(VIRGA_TORCH "${cache_home}/virga/libtorch-2.11.0/torch" CACHE PATH "" FORCE)
+endif()
+if(NOT EXISTS "${VIRGA_TORCH}/include/ATen/ATen.h")
+  message(FATAL_ERROR "No libtorch in ${VIRGA_TORCH} (include/ATen/ATen.h is missing). "
+    "Run `make setup`, or give your own: VIRGA_TORCH=DIR make")
+endif()
+add_library(virga_torch INTERFACE)
+target_include_directories(virga_torch SYSTEM INTERFACE
+  ${VIRGA_TORCH}/include ${VIRGA_TORCH}/include/torch/csrc/api/include)
+target_link_directories(virga_torch INTERFACE ${VIRGA_TORCH}/lib)
+target_link_options(virga_torch INTERFACE
+  -Wl,--no-as-needed -Wl,--allow-shlib-undefined -Wl,-rpath,${VIRGA_TORCH}/lib)
+target_link_libraries(virga_torch INTERFACE torch_cpu c10)

@@ -1,0 +1,247 @@
+// messages/types.hpp: the vocabulary of the wire as plain C++ values. No CAF, no Cap'n Proto, no torch.
+// schema/virga.capnp says the same for the wire; codec.hpp turns one into the other.
+#pragma once
+
+#include "messages/errors.hpp"
+
+#include <array>
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace virga {
+
+// -- names ------------------------------------------------------------------------------------------------------------
+
+/// 128 random bits that name one request everywhere; bound to the certificate of the peer that opened it.
+struct session_id {
+  std::uint64_t hi = 0;
+  std::uint64_t lo = 0;
+  auto operator<=>(const session_id&) const = default;
+};
+
+/// 32 lower-case hexadecimal digits, as written in logs and in X-Request-Id.
+std::string to_string(session_id id);
+
+using byte_buffer = std::vector<std::byte>;
+using token_id = std::uint32_t;
+using steady_clock = std::chrono::steady_clock;
+using time_point = steady_clock::time_point;
+
+/// The actors that can be addressed across a link. `node` is the link's own control channel. Numbers never change.
+enum class role : std::uint8_t {
+  node = 0, session_host = 1, generator = 2, drafter = 3, verifier = 4,
+  early_exiter = 5, context_manager = 6, sketcher = 7, expander = 8, offload_decider = 9,
+};
+inline constexpr std::uint8_t role_count = 10;
+std::string_view to_string(role r) noexcept;
+
+/// How a session is answered. Numbers never change.
+enum class strategy : std::uint8_t { cloud = 0, edge = 1, split = 2, hat = 3, early_exit = 4, pice = 5, auto_ = 6 };
+inline constexpr std::uint8_t strategy_count = 7;
+/// "cloud", "edge", "split", "hat", "early-exit", "pice", "auto".
+std::string_view to_string(strategy s) noexcept;
+
+/// What every data message carries. `deadline` is a point of this node's steady clock; the wire has what remains of it.
+struct header {
+  session_id session;
+  std::uint32_t epoch = 0;        ///< placement of the session; only the session raises it
+  std::uint32_t unit = 0;         ///< round, group, layer block or image, as the strategy says
+  std::uint64_t incarnation = 0;  ///< instance of the target role; 0: whichever runs now
+  role target = role::node;       ///< the role asked, and in an answer the role that answers
+  time_point deadline{};
+};
+
+// -- tensors ----------------------------------------------------------------------------------------------------------
+
+enum class dtype : std::uint8_t { f64 = 0, f32 = 1, bf16 = 2, f16 = 3, i8_rows = 4 };
+inline constexpr std::uint8_t dtype_count = 5;
+std::string_view to_string(dtype t) noexcept;
+/// Bytes of one element; i8_rows counts 1 (its row scales, one f32 each, stand before the data).
+std::size_t size_of(dtype t) noexcept;
+
+/// A matrix [rows, cols], row-major, little-endian. The position of its first row stands in the message around it.
+struct tensor {
+  dtype type = dtype::f32;
+  std::uint32_t rows = 0;
+  std::uint32_t cols = 0;
+  byte_buffer data;
+};
+
+// -- what one asks for ------------------------------------------------------------------------------------------------
+
+/// How the next token is chosen: argmax(log p + Gumbel(seed, choice, position)); temperature 0 is greedy.
+struct sampling {
+  double temperature = 0;
+  std::uint64_t seed = 0;
+};
+
+/// To SESSION HOST: answer this prompt. Goes across the link when the strategy's session lives on the other side.
+struct generate {
+  strategy how = strategy::cloud;
+  std::string request_id;        ///< the client's X-Request-Id, in every log line about this session
+  std::string prompt;            ///< rendered text; tokenised where the session runs
+  std::uint32_t max_tokens = 0;  ///< new tokens at most
+  sampling choose;
+};
+
+/// To GENERATOR or DRAFTER: continue these tokens until a stop token or `max_tokens`. Never crosses a link.
+struct complete {
+  std::vector<token_id> prompt;
+  std::vector<token_id> stop;
+  std::uint32_t max_tokens = 0;
+  sampling choose;
+};
+
+/// To VERIFIER: hold a session over the middle stages. Tells the prompt's length, never its tokens.
+struct open_session {
+  std::string model_digest;       ///< root over per-tensor hashes, 64 hexadecimal digits
+  std::uint32_t first_layer = 0;  ///< the first decoder layer that the device leaves to the cloud
+  std::uint32_t last_layer = 0;   ///< one past the last
+  std::uint32_t hidden = 0;
+  dtype wire = dtype::f32;
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t max_tokens = 0;
+};
+
+/// Which rows come back.
+enum class rows_wanted : std::uint8_t { none = 0, last = 1, all = 2 };
+
+/// To VERIFIER: run these hidden rows, the first at absolute position `base`, through the middle stages. Idempotent by
+/// (session, epoch, unit, base): a repeat is answered from the last result, and a lower base rolls the cache back.
+struct verify {
+  std::uint64_t base = 0;
+  rows_wanted want = rows_wanted::last;
+  tensor rows;  ///< [count, hidden]
+};
+
+/// To any role: forget the session and free what it holds. Safe to repeat; not answered.
+struct close_session {};
+
+/// To any role that streams: stop now; the outcome (or a failure) still comes, once. Safe to repeat.
+struct cancel {};
+
+// -- what comes back --------------------------------------------------------------------------------------------------
+
+struct opened {
+  std::uint64_t length = 0;     ///< positions the role already holds for this session
+  std::uint64_t kv_tokens = 0;  ///< positions it is ready to hold
+};
+
+/// Where the time of one piece of work went, measured with one process's steady clock.
+struct work_times {
+  std::uint64_t queue_us = 0;    ///< waiting for a batch
+  std::uint64_t compute_us = 0;  ///< inside the shard
+};
+
+/// Deep hidden rows of `verify`, first row at position `base`.
+struct verified {
+  std::uint64_t base = 0;
+  tensor rows;
+  work_times times;
+};
+
+/// Tokens in order. `position` counts the answer's tokens from 0, so a repeat is recognised.
+struct tokens {
+  std::uint64_t position = 0;
+  std::vector<token_id> ids;
+  std::string text;  ///< filled by the session, empty between roles of one site
+};
+
+enum class finish_reason : std::uint8_t { none = 0, stop = 1, length = 2 };
+std::string_view to_string(finish_reason r) noexcept;
+
+/// A node and what of the model it ran for this session, e.g. {"edge-1", "embedding, layers 0-1, head"}.
+struct place {
+  std::string node;
+  std::string stages;
+};
+
+/// How a session ended; sent once, last. An error makes it a failed one.
+struct outcome {
+  ec error = ec::none;
+  std::string error_text;
+  std::uint64_t error_detail = 0;
+  strategy how = strategy::cloud;
+  finish_reason finish = finish_reason::none;
+  std::vector<place> places;
+  std::uint32_t attempts = 1;  ///< placements needed; more than one means a fault was survived
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t completion_tokens = 0;
+  std::uint32_t round_trips = 0;  ///< across a link
+  std::uint64_t bytes_up = 0;     ///< edge to cloud, whole frames
+  std::uint64_t bytes_down = 0;
+  std::uint64_t queue_us = 0;
+  std::uint64_t compute_us = 0;
+  std::uint64_t link_us = 0;
+};
+
+/// The asked role could not do it.
+struct failure {
+  ec code = ec::internal;
+  std::uint64_t detail = 0;  ///< as the code says
+  std::string text;          ///< one sentence for people
+};
+
+// -- between links ----------------------------------------------------------------------------------------------------
+
+/// A role that a node offers to its peer.
+struct role_status {
+  role kind = role::node;
+  std::uint64_t incarnation = 0;  ///< 0: not running now
+};
+
+/// First frame of each side. Refused with a sentence naming both values where they do not fit.
+struct hello {
+  std::uint32_t protocol = 0;
+  std::string site;
+  std::string node;
+  std::string model_digest;  ///< empty: this side shares no model across the link
+  std::uint32_t first_layer = 0;
+  std::uint32_t last_layer = 0;
+  std::uint32_t hidden = 0;
+  dtype wire = dtype::f32;
+  std::vector<role_status> roles;
+};
+
+/// The roles changed.
+struct status {
+  std::vector<role_status> roles;
+};
+
+/// Heartbeat; `stamp` comes back unchanged in `pong`. Also measures the round trip.
+struct ping {
+  std::uint64_t stamp = 0;
+};
+struct pong {
+  std::uint64_t stamp = 0;
+};
+
+/// The receiver has consumed this many more bytes of data frames.
+struct credit {
+  std::uint64_t bytes = 0;
+};
+
+// -- frames -----------------------------------------------------------------------------------------------------------
+
+/// The order of this list is the order of the schema's union; append only.
+using payload = std::variant<hello, status, ping, pong, credit,                        // link
+                             generate, open_session, verify, close_session, cancel,    // requests
+                             opened, verified, tokens, outcome, failure>;              // answers
+
+/// Control overtakes decode, decode overtakes bulk; within one (session, role) order is kept.
+enum class priority : std::uint8_t { control = 0, decode = 1, bulk = 2 };
+
+/// One message between two nodes. A large tensor makes several frames (slices) of one message; see codec.hpp.
+struct frame {
+  header hdr;
+  std::uint64_t sequence = 0;  ///< counts the messages of one connection and direction from 1
+  priority urgency = priority::control;
+  payload body;
+};
+
+} // namespace virga

@@ -1,0 +1,22 @@
+// models/make_shard.hpp: from a model folder to a running shard.
+#pragma once
+
+#include "models/hf/folder.hpp"
+
+#include <memory>
+
+namespace virga::models {
+
+struct shard_options {
+  dtype compute = dtype::f32;                    ///< f32 or f64
+  std::uint64_t kv_bytes = 256u * 1024 * 1024;   ///< bound on KV memory
+};
+
+/// Plain C++, every output summed in an order fixed by its own row and keys: bit-identical over cuts, chunks, truncation
+/// and ragged batches. The oracle, and the shard of the simulation.
+std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options);
+
+/// libtorch. Threads: as torch is set up in this process (one per engine by default).
+std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options);
+
+} // namespace virga::models
