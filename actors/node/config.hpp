@@ -1,0 +1,113 @@
+// actors/node/config.hpp: one node as plain values. deploy/ makes it from the manifest; tests and the simulation make it by hand.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "models/make_shard.hpp"
+#include "models/tokenizer.hpp"
+
+#include <caf/timespan.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace virga {
+
+enum class node_kind : std::uint8_t { cloud, edge };
+
+/// How often a role may crash before its node gives up and ends with a sentence.
+struct supervision {
+  std::uint32_t max_restarts = 3;
+  caf::timespan within = std::chrono::seconds(30);
+};
+
+/// An engine and the shard it owns. `make` is called at start and at each restart, on the engine's own thread.
+struct engine_config {
+  std::string name;                                        ///< "cloud", "edge-s", "split"; unique in the node
+  std::function<std::unique_ptr<models::shard>()> make;    ///< throws bad_model
+  std::uint32_t batch_rows = 2048;                         ///< rows of one step at most
+  std::uint32_t prefill_rows = 512;                        ///< of these, prefill rows of one sequence at most
+  std::uint32_t waiting = 1024;                            ///< calls that may wait; more: ec::queue_full
+  /// Virtual time that a step of so many rows is charged; empty in production (a step costs what it costs).
+  std::function<caf::timespan(std::uint64_t rows)> charge;
+  bool detached = true;                                    ///< false in tests and the simulation
+};
+
+/// One role of the node and the engine it uses (empty for the session host).
+struct role_config {
+  role kind = role::generator;
+  strategy serves = strategy::cloud;  ///< generator: cloud or edge; drafter, verifier: split
+  std::string engine;
+};
+
+/// How this node reaches or is reached by one peer site.
+struct link_config {
+  std::string peer_site;
+  std::string peer_node;        ///< must be a name in the peer's certificate
+  bool dial = true;             ///< the edge dials, the cloud accepts
+  std::string host;             ///< dial: address of the peer
+  std::uint16_t port = 0;       ///< dial: port of the peer
+  double rtt_ms = 0;            ///< delay that the relay adds, both ways together
+  double up_mbit = 0;           ///< rate towards the cloud; 0: unlimited
+  double down_mbit = 0;
+  caf::timespan heartbeat = std::chrono::milliseconds(500);
+  caf::timespan dead_after = std::chrono::milliseconds(2500);
+  caf::timespan backoff_min = std::chrono::milliseconds(100);
+  caf::timespan backoff_max = std::chrono::seconds(1);
+  dtype wire = dtype::f32;
+};
+
+/// Files of this node's identity; all three are needed, without them no link starts.
+struct tls_config {
+  std::string ca_file, cert_file, key_file;
+};
+
+/// HTTP. The admin side (/health, /status) is always served; /v1 only where `api` is set.
+struct gateway_config {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;                 ///< 0: any free port
+  bool api = false;
+  std::vector<std::string> api_keys;      ///< required off loopback
+  std::uint32_t max_requests = 64;        ///< being answered at once; more: 429 with Retry-After
+  caf::timespan deadline = std::chrono::seconds(60);  ///< of a request that names none
+  std::string port_file;                  ///< where the port bound is written, for `virga status`; empty: nowhere
+};
+
+/// Sessions of this site.
+struct session_config {
+  std::uint32_t max_sessions = 256;  ///< more: ec::queue_full
+  /// How long a session waits for a lost peer to come back before it gives up with ec::peer_unreachable.
+  caf::timespan patience = std::chrono::milliseconds(1500);
+  std::uint32_t max_attempts = 5;    ///< placements of one session
+  std::uint32_t prefill_rows = 512;  ///< hidden rows of one `verify` of a prompt at most
+};
+
+/// The model as the sessions of this site see it; empty tokenizer where no session runs.
+struct model_view {
+  std::shared_ptr<const models::tokenizer> tok;
+  std::vector<token_id> stop;
+  std::uint32_t context = 0;
+  models::hf::generation_defaults defaults;
+};
+
+struct node_config {
+  std::string deployment;
+  std::string name, site;
+  node_kind kind = node_kind::edge;
+  std::vector<engine_config> engines;
+  std::vector<role_config> roles;
+  std::vector<link_config> links;
+  std::string listen_host;           ///< cloud: where peers dial; empty: no listener
+  std::uint16_t listen_port = 0;
+  tls_config tls;
+  std::vector<gateway_config> gateways;
+  session_config sessions;
+  model_view model;
+  supervision restarts;
+  caf::timespan drain = std::chrono::seconds(30);
+  std::uint64_t seed = 0;            ///< of ids and jitter; 0: from the operating system
+  std::string state_dir;             ///< where this node may write its port files; empty: nowhere
+};
+
+} // namespace virga
