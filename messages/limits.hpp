@@ -36,6 +36,9 @@ inline constexpr std::uint32_t deadline_ms = 3'600'000;
 /// Tensors being reassembled from slices at once on one link. More: ec::queue_full to the sender.
 inline constexpr std::size_t partial_tensors = 64;
 
+/// Bytes of tensors being reassembled at once on one link, as announced. More: ec::queue_full to the sender.
+inline constexpr std::size_t partial_bytes = 2 * tensor_bytes;
+
 /// Words a reader may traverse and levels it may nest in one frame; beyond: ec::bad_frame (amplification attacks).
 inline constexpr std::uint64_t traversal_words = 2 * frame_bytes / 8;
 inline constexpr int nesting_levels = 16;

@@ -1,0 +1,41 @@
+// messages/frame_reader.hpp: cuts a stream of bytes into checked wire units.
+#pragma once
+
+#include "messages/types.hpp"
+
+#include <caf/expected.hpp>
+
+#include <optional>
+#include <span>
+
+namespace virga {
+
+/// A wire unit is a prefix and a body. Prefix: u32 length of the body, u32 CRC32C of the body, both little-endian.
+/// Body: one Cap'n Proto message of a single segment, a whole number of 8-byte words, at most limits::frame_bytes.
+inline constexpr std::size_t wire_prefix_bytes = 8;
+
+/// Takes bytes as they come from a connection and gives wire units one after the other. One per connection and
+/// direction; not thread safe. An error is final: the stream cannot be found again, so every later call repeats it.
+class frame_reader {
+public:
+  /// Bytes of one feed() at most.
+  static constexpr std::size_t feed_bytes = 512 * 1024;
+
+  /// Appends received bytes. Call next() until it has nothing before feeding again.
+  /// @returns ec::queue_full, final, when more than one unit and one feed() would wait here
+  caf::error feed(std::span<const std::byte> bytes);
+
+  /// @returns the body of the next whole unit (8-byte aligned, inside this object, valid until the next feed());
+  ///   nothing while bytes are missing; ec::bad_frame, final, for a bad length or checksum
+  caf::expected<std::optional<std::span<const std::byte>>> next();
+
+  /// Bytes fed and not yet given out.
+  std::size_t waiting() const noexcept { return buffer_.size() - begin_; }
+
+private:
+  byte_buffer buffer_;
+  std::size_t begin_ = 0;
+  caf::error broken_;
+};
+
+} // namespace virga
