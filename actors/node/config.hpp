@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,11 +35,28 @@ struct engine_config {
   bool detached = true;                                    ///< false in tests and the simulation
 };
 
-/// One role of the node and the engine it uses (empty for the session host).
+/// The model as sessions see it: what a strategy tokenises with and stops at.
+struct model_view {
+  std::shared_ptr<const models::tokenizer> tok;
+  std::vector<token_id> stop;
+  std::uint32_t context = 0;                  ///< positions
+  models::hf::generation_defaults defaults;
+  std::optional<std::string> chat_template;   ///< how a gateway renders messages
+};
+
+/// One role of the node and the engine it uses. The session host is no entry: each node has one.
 struct role_config {
   role kind = role::generator;
   strategy serves = strategy::cloud;  ///< generator: cloud or edge; drafter, verifier: split
-  std::string engine;
+  std::string engine;                 ///< name of an engine_config
+  model_view view;                    ///< of generators and drafters
+  // What this role's side of the model is; drafters and verifiers compare it in `hello` and `open_session`.
+  std::string model_digest;
+  std::uint32_t first_layer = 0;      ///< of the cloud's part, decoder layers [first_layer, last_layer)
+  std::uint32_t last_layer = 0;
+  std::uint32_t hidden = 0;
+  dtype compute = dtype::f32;
+  std::string stages;                 ///< for people: "embedding, layers 0-1, head"
 };
 
 /// How this node reaches or is reached by one peer site.
@@ -83,14 +101,6 @@ struct session_config {
   std::uint32_t prefill_rows = 512;  ///< hidden rows of one `verify` of a prompt at most
 };
 
-/// The model as the sessions of this site see it; empty tokenizer where no session runs.
-struct model_view {
-  std::shared_ptr<const models::tokenizer> tok;
-  std::vector<token_id> stop;
-  std::uint32_t context = 0;
-  models::hf::generation_defaults defaults;
-};
-
 struct node_config {
   std::string deployment;
   std::string name, site;
@@ -103,7 +113,6 @@ struct node_config {
   tls_config tls;
   std::vector<gateway_config> gateways;
   session_config sessions;
-  model_view model;
   supervision restarts;
   caf::timespan drain = std::chrono::seconds(30);
   std::uint64_t seed = 0;            ///< of ids and jitter; 0: from the operating system
