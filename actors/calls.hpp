@@ -18,7 +18,8 @@ namespace virga {
 // -- engine vocabulary (an engine lives on the asker's node) -----------------------------------------------------------
 
 /// To ENGINE: run one segment of the sequence named by (hdr.session, owner); it is opened at its first segment.
-/// base below the cache's length rolls the cache back first; above it: ec::stale_position with the length.
+/// Where the segment passes a `layers` stage: base below that cache's length rolls the cache back first; above it:
+/// ec::stale_position with the length. A segment of the head alone touches no cache.
 struct engine_step {
   std::uint64_t owner = 0;        ///< incarnation of the asking role
   std::uint32_t first_stage = 0;  ///< index into the shard's stages

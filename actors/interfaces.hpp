@@ -72,13 +72,16 @@ using engine = caf::typed_actor<
   // Frees the session's sequence (of owner hdr.incarnation). Not answered.
   caf::reacts_to<call<close_session>>,
   // A role died: frees all sequences of this owner.
-  caf::reacts_to<forget_atom, std::uint64_t>,
+  caf::reacts_to<forget_atom, std::uint64_t>>;
+
+/// What the engine actor has beside the role's interface; only itself and its NODE use it. make_engine returns this.
+using engine_actor = engine::extend_with<caf::typed_actor<
   // Begins the next step with everything that waits; the engine sends it to itself.
   caf::reacts_to<begin_atom>,
   // Ends the step begun: delivers its results. Apart from `begin`, so that a charged cost or a crash can fall between.
   caf::reacts_to<end_atom>,
   // For status and readiness.
-  caf::replies_to<stats_atom>::with<engine_stats>>;
+  caf::replies_to<stats_atom>::with<engine_stats>>>;
 
 // -- stubs -------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,48 @@
+#include "actors/pending_table.hpp"
+
+namespace virga {
+
+bool pending_table::add(const header& hdr, sink reply) {
+  auto it = entries_.find(key_of(hdr));
+  if (it != entries_.end()) {
+    it->second = {hdr, std::move(reply)};
+    return true;
+  }
+  if (entries_.size() >= max_)
+    return false;
+  entries_.emplace(key_of(hdr), entry{hdr, std::move(reply)});
+  return true;
+}
+
+std::optional<sink> pending_table::take(const header& hdr, bool last) {
+  auto it = entries_.find(key_of(hdr));
+  if (it == entries_.end())
+    return std::nullopt;
+  auto reply = it->second.reply;
+  if (last)
+    entries_.erase(it);
+  return reply;
+}
+
+std::vector<pending_table::entry> pending_table::expire(time_point now) {
+  std::vector<entry> out;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    if (it->second.hdr.deadline > now) {
+      ++it;
+      continue;
+    }
+    out.push_back(std::move(it->second));
+    it = entries_.erase(it);
+  }
+  return out;
+}
+
+std::vector<pending_table::entry> pending_table::drain() {
+  std::vector<entry> out;
+  for (auto& [key, e] : entries_)
+    out.push_back(std::move(e));
+  entries_.clear();
+  return out;
+}
+
+} // namespace virga
