@@ -21,7 +21,7 @@ struct slice {
 };
 
 /// Decodes and checks one body (8-byte aligned). Remaining milliseconds become a point after `now`.
-/// @returns ec::bad_frame or ec::bad_tensor for anything that is not exactly what encode() writes;
+/// @returns ec::bad_frame or ec::bad_tensor for a body that breaks the format or a limit;
 ///   ec::handshake_refused for another protocol version
 caf::expected<slice> decode_slice(std::span<const std::byte> body, time_point now);
 
@@ -35,7 +35,8 @@ struct received {
 /// Puts the slices of many messages of one connection together. Slices of one message (same sequence number) come in
 /// order, those of different messages may interleave. A message beyond limits::partial_tensors or limits::partial_bytes
 /// is refused once with ec::queue_full and its later slices are swallowed; so are those of a session after its cancel
-/// or close_session came by, and of messages whose deadline has passed when room is needed.
+/// or close_session came by, and of messages whose deadline has passed when room is needed. So a sender may drop the rest
+/// of a session's messages once it has sent its cancel or close_session, and needs not.
 class assembler {
 public:
   /// @returns the message that `s` completes; nothing while slices are missing; ec::bad_frame, final for the
@@ -58,9 +59,12 @@ private:
 
   caf::expected<std::optional<received>> begin(slice s, std::size_t wire_bytes, time_point now);
   caf::expected<std::optional<received>> resume(partial_map::iterator i, slice s, std::size_t wire_bytes);
-  bool has_room(std::uint64_t bytes, time_point now);
+  bool fits(std::uint64_t bytes) const noexcept;
+  bool has_room(std::uint64_t bytes, time_point now);  // after swallowing what is overdue
+  void keep_swallowed(std::uint64_t sequence, partial p);
   void swallow(partial& p);
   void swallow_session(const session_id& id);
+  void drop_excess();  // forgets the oldest swallowed beyond limits::partial_tensors
 
   partial_map partials_;  // by sequence number
   std::size_t partial_bytes_ = 0;

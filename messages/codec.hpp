@@ -47,6 +47,7 @@ public:
 
 private:
   caf::expected<std::optional<received>> take(std::span<const std::byte> body, time_point now);
+  caf::error fail(caf::error e);
 
   frame_reader reader_;
   assembler assembler_;

@@ -1,0 +1,83 @@
+#include "messages/crc32c.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
+
+namespace virga {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the wire is little-endian, and so are virga's machines");
+
+using tables = std::array<std::array<std::uint32_t, 256>, 8>;
+
+// tables[k][b]: the checksum of byte b followed by k zero bytes (Kounavis and Berry, slicing-by-8).
+constexpr tables make_tables() {
+  constexpr std::uint32_t polynomial = 0x82f63b78; // 0x1edc6f41 reflected
+  tables t{};
+  for (std::uint32_t b = 0; b < 256; ++b) {
+    std::uint32_t crc = b;
+    for (int bit = 0; bit < 8; ++bit)
+      crc = (crc >> 1) ^ ((crc & 1) ? polynomial : 0);
+    t[0][b] = crc;
+  }
+  for (std::size_t k = 1; k < 8; ++k)
+    for (std::size_t b = 0; b < 256; ++b)
+      t[k][b] = (t[k - 1][b] >> 8) ^ t[0][t[k - 1][b] & 255];
+  return t;
+}
+
+constexpr tables table = make_tables();
+
+std::uint64_t load_word(const std::byte* p) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) std::uint32_t
+crc32c_sse42(std::span<const std::byte> bytes, std::uint32_t before) noexcept {
+  std::uint64_t crc = ~before;
+  auto p = bytes.data();
+  auto n = bytes.size();
+  for (; n >= 8; p += 8, n -= 8)
+    crc = _mm_crc32_u64(crc, load_word(p));
+  for (; n > 0; ++p, --n)
+    crc = _mm_crc32_u8(static_cast<std::uint32_t>(crc), std::to_integer<unsigned char>(*p));
+  return ~static_cast<std::uint32_t>(crc);
+}
+#endif
+
+} // namespace
+
+std::uint32_t crc32c_portable(std::span<const std::byte> bytes, std::uint32_t before) noexcept {
+  std::uint32_t crc = ~before;
+  auto p = bytes.data();
+  auto n = bytes.size();
+  for (; n >= 8; p += 8, n -= 8) {
+    auto word = load_word(p) ^ crc;
+    crc = 0;
+    for (std::size_t k = 0; k < 8; ++k)
+      crc ^= table[7 - k][(word >> (8 * k)) & 255];
+  }
+  for (; n > 0; ++p, --n)
+    crc = (crc >> 8) ^ table[0][(crc ^ std::to_integer<std::uint32_t>(*p)) & 255];
+  return ~crc;
+}
+
+std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) noexcept {
+#if defined(__x86_64__)
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
+  if (has_instruction)
+    return crc32c_sse42(bytes, before);
+#endif
+  return crc32c_portable(bytes, before);
+}
+
+} // namespace virga

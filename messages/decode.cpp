@@ -1,0 +1,241 @@
+// The reading half of the codec: one body into one slice. Nothing is allocated before its size is checked.
+#include "messages/assembler.hpp"
+#include "messages/checks.hpp"
+#include "messages/crc32c.hpp"
+#include "messages/type_ids.hpp"
+
+#include "schema/virga.capnp.h"
+
+#include <capnp/serialize.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace virga {
+
+namespace {
+
+// -- numbers, texts, lists --------------------------------------------------------------------------------------------
+
+template <class Enum>
+Enum number(std::uint8_t value, std::uint8_t count, const char* name) {
+  if (value >= count)
+    throw rule_broken(ec::bad_frame, std::string{name} + " is " + std::to_string(value) + ", and only numbers below "
+                                       + std::to_string(count) + " have a meaning");
+  return static_cast<Enum>(value);
+}
+
+dtype read_dtype(std::uint8_t value) { return number<dtype>(value, dtype_count, "a dtype"); }
+role read_role(std::uint8_t value) { return number<role>(value, role_count, "a role"); }
+strategy read_strategy(std::uint8_t value) { return number<strategy>(value, strategy_count, "a strategy"); }
+
+std::string text(capnp::Text::Reader value, const char* name, std::size_t limit = limits::text_bytes,
+                 ec code = ec::bad_frame) {
+  check_size(value.size(), limit, name, code);
+  return {value.begin(), value.size()};
+}
+
+std::vector<role_status> read_roles(capnp::List<wire::RoleStatus>::Reader in) {
+  check_size(in.size(), limits::list_items, "the list of roles");
+  std::vector<role_status> roles;
+  roles.reserve(in.size());
+  for (auto r : in)
+    roles.push_back({read_role(r.getKind()), r.getIncarnation()});
+  return roles;
+}
+
+// -- tensors ----------------------------------------------------------------------------------------------------------
+
+void check_piece(wire::Tensor::Reader in, std::size_t size, std::uint64_t total) {
+  auto offset = in.getByteOffset();
+  if (in.getTotalBytes() != total)
+    throw rule_broken(ec::bad_tensor, "a tensor's shape makes " + std::to_string(total) + " bytes, announced are "
+                                        + std::to_string(in.getTotalBytes()));
+  if (offset > total || size > total - offset || (size == 0 && total != 0))
+    throw rule_broken(ec::bad_tensor, "a slice of " + std::to_string(size) + " bytes at " + std::to_string(offset)
+                                        + " is not inside a tensor of " + std::to_string(total));
+}
+
+tensor read_tensor(wire::Tensor::Reader in, slice& out) {
+  tensor t{read_dtype(in.getDtype()), in.getRows(), in.getCols(), {}};
+  auto total = matrix_bytes(t.type, t.rows, t.cols);
+  auto bytes = in.getData();
+  check_size(bytes.size(), limits::slice_bytes, "a slice's data", ec::bad_tensor);
+  check_piece(in, bytes.size(), total);
+  out.data = {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()};
+  out.offset = in.getByteOffset();
+  out.total = total;
+  if (crc32c(out.data) != in.getCrc32c())
+    throw rule_broken(ec::bad_tensor, "a slice's checksum does not fit its data");
+  return t;
+}
+
+// -- payloads ---------------------------------------------------------------------------------------------------------
+
+payload read(wire::Hello::Reader in) {
+  return hello{in.getProtocol(), text(in.getSite(), "hello.site"), text(in.getNode(), "hello.node"),
+               text(in.getModelDigest(), "hello.modelDigest"), in.getFirstLayer(), in.getLastLayer(), in.getHidden(),
+               read_dtype(in.getWire()), read_roles(in.getRoles())};
+}
+
+payload read(wire::Generate::Reader in) {
+  return generate{read_strategy(in.getHow()), text(in.getRequestId(), "generate.requestId"),
+                  text(in.getPrompt(), "the prompt", limits::prompt_bytes, ec::bad_request), in.getMaxTokens(),
+                  sampling{in.getTemperature(), in.getSeed()}};
+}
+
+payload read(wire::OpenSession::Reader in) {
+  return open_session{text(in.getModelDigest(), "openSession.modelDigest"), in.getFirstLayer(), in.getLastLayer(),
+                      in.getHidden(), read_dtype(in.getWire()), in.getPromptTokens(), in.getMaxTokens()};
+}
+
+payload read(wire::Verify::Reader in, slice& out) {
+  return verify{in.getBase(), number<rows_wanted>(in.getWant(), 3, "verify.want"), read_tensor(in.getRows(), out)};
+}
+
+payload read(wire::Verified::Reader in, slice& out) {
+  return verified{in.getBase(), read_tensor(in.getRows(), out), work_times{in.getQueueUs(), in.getComputeUs()}};
+}
+
+std::vector<token_id> read_ids(capnp::List<std::uint32_t>::Reader in) {
+  check_size(in.size(), limits::tokens_per_frame, "tokens.ids");
+  std::vector<token_id> ids;
+  ids.reserve(in.size());
+  for (auto id : in)
+    ids.push_back(id);
+  return ids;
+}
+
+payload read(wire::Tokens::Reader in) {
+  return tokens{in.getPosition(), read_ids(in.getIds()), text(in.getText(), "tokens.text")};
+}
+
+std::vector<place> read_places(capnp::List<wire::Place>::Reader in) {
+  check_size(in.size(), limits::list_items, "outcome.places");
+  std::vector<place> places;
+  places.reserve(in.size());
+  for (auto p : in)
+    places.push_back({text(p.getNode(), "outcome.places.node"), text(p.getStages(), "outcome.places.stages")});
+  return places;
+}
+
+payload read(wire::Outcome::Reader in) {
+  outcome x;
+  x.error = number<ec>(in.getError(), ec_count, "outcome.error");
+  x.error_text = text(in.getErrorText(), "outcome.errorText");
+  x.error_detail = in.getErrorDetail();
+  x.how = read_strategy(in.getHow());
+  x.finish = number<finish_reason>(in.getFinish(), 3, "outcome.finish");
+  x.places = read_places(in.getPlaces());
+  x.attempts = in.getAttempts();
+  x.prompt_tokens = in.getPromptTokens();
+  x.completion_tokens = in.getCompletionTokens();
+  x.round_trips = in.getRoundTrips();
+  x.bytes_up = in.getBytesUp();
+  x.bytes_down = in.getBytesDown();
+  x.queue_us = in.getQueueUs();
+  x.compute_us = in.getComputeUs();
+  x.link_us = in.getLinkUs();
+  return x;
+}
+
+payload read(wire::Failure::Reader in) {
+  auto code = number<ec>(in.getCode(), ec_count, "failure.code");
+  if (code == ec::none)
+    throw rule_broken(ec::bad_frame, "a failure without a code");
+  return failure{code, in.getDetail(), text(in.getText(), "failure.text")};
+}
+
+payload read(wire::Frame::Payload::Reader in, slice& out) {
+  using kind = wire::Frame::Payload;
+  switch (in.which()) {
+    case kind::HELLO: return read(in.getHello());
+    case kind::STATUS: return status{read_roles(in.getStatus().getRoles())};
+    case kind::PING: return ping{in.getPing().getStamp()};
+    case kind::PONG: return pong{in.getPong().getStamp()};
+    case kind::CREDIT: return credit{in.getCredit().getBytes()};
+    case kind::GENERATE: return read(in.getGenerate());
+    case kind::OPEN_SESSION: return read(in.getOpenSession());
+    case kind::VERIFY: return read(in.getVerify(), out);
+    case kind::CLOSE_SESSION: return close_session{};
+    case kind::CANCEL: return cancel{};
+    case kind::OPENED: return opened{in.getOpened().getLength(), in.getOpened().getKvTokens()};
+    case kind::VERIFIED: return read(in.getVerified(), out);
+    case kind::TOKENS: return read(in.getTokens());
+    case kind::OUTCOME: return read(in.getOutcome());
+    case kind::FAILURE: return read(in.getFailure());
+    case kind::KV_SLICE: throw rule_broken(ec::unsupported, "KV slices cannot be taken yet");
+    case kind::SKETCH: throw rule_broken(ec::unsupported, "sketches cannot be taken yet");
+  }
+  throw rule_broken(ec::bad_frame, "a frame's payload has the unknown number "
+                                     + std::to_string(static_cast<unsigned>(in.which())));
+}
+
+// -- frames -----------------------------------------------------------------------------------------------------------
+
+header read_header(wire::Frame::Reader in, time_point now) {
+  header h;
+  h.session = {in.getSessionHi(), in.getSessionLo()};
+  h.epoch = in.getEpoch();
+  h.unit = in.getUnit();
+  h.incarnation = in.getIncarnation();
+  h.target = read_role(in.getTarget());
+  h.deadline = now + std::chrono::milliseconds{std::min(in.getDeadlineMs(), limits::deadline_ms)};
+  return h;
+}
+
+void check_version(std::uint32_t theirs) {
+  if (theirs != limits::protocol_version)
+    throw rule_broken(ec::handshake_refused,
+                      "the peer speaks protocol " + std::to_string(theirs) + ", this node speaks "
+                        + std::to_string(limits::protocol_version) + ": install the same virga on both sides");
+}
+
+/// The one segment of a body, which has to fill it exactly.
+kj::ArrayPtr<const capnp::word> words_of(std::span<const std::byte> body) {
+  std::uint32_t table[2] = {1, 0};
+  if (body.size() >= sizeof table)
+    std::memcpy(table, body.data(), sizeof table);
+  if (reinterpret_cast<std::uintptr_t>(body.data()) % sizeof(capnp::word) != 0)
+    throw rule_broken(ec::bad_frame, "a frame's body is not aligned");
+  if (table[0] != 0 || body.size() != sizeof table + std::size_t{table[1]} * sizeof(capnp::word))
+    throw rule_broken(ec::bad_frame, "a frame's body is not one segment of its size");
+  return {reinterpret_cast<const capnp::word*>(body.data()), body.size() / sizeof(capnp::word)};
+}
+
+slice read_slice(std::span<const std::byte> body, time_point now) {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = limits::traversal_words;
+  options.nestingLimit = limits::nesting_levels;
+  capnp::FlatArrayMessageReader message(words_of(body), options);
+  auto root = message.getRoot<wire::Frame>();
+  check_version(root.getProtocolVersion());
+  slice out;
+  out.part.hdr = read_header(root, now);
+  out.part.sequence = root.getSequence();
+  out.part.urgency = number<priority>(root.getUrgency(), 3, "a frame's urgency");
+  try {
+    out.part.body = read(root.getPayload(), out);
+  } catch (const rule_broken& e) {
+    if (e.code != ec::unsupported && e.code != ec::bad_request)
+      throw;
+    out.refused = failure{e.code, 0, e.what()};
+  }
+  return out;
+}
+
+} // namespace
+
+caf::expected<slice> decode_slice(std::span<const std::byte> body, time_point now) {
+  try {
+    return read_slice(body, now);
+  } catch (const rule_broken& e) {
+    return make_error(e.code, e.what());
+  } catch (const kj::Exception& e) {
+    return make_error(ec::bad_frame, std::string{"not a sound message: "} + e.getDescription().cStr());
+  } catch (const std::exception& e) {
+    return make_error(ec::internal, e.what());
+  }
+}
+
+} // namespace virga

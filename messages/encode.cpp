@@ -1,0 +1,104 @@
+// The writing half of the codec: limits, slices, prefix and checksum. The body itself is write_body's.
+#include "messages/checks.hpp"
+#include "messages/codec.hpp"
+#include "messages/crc32c.hpp"
+#include "messages/type_ids.hpp"
+#include "messages/write_body.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace virga {
+
+namespace {
+
+constexpr std::size_t smallest_slice = 4 * 1024;
+constexpr std::size_t fixed_bytes = 512; // the frame and the largest payload without its lists, texts and data
+
+// -- room: an upper bound of the body's bytes, so that it can be written in place --------------------------------------
+
+std::size_t padded(std::size_t bytes) { return (bytes + 7) / 8 * 8; }
+std::size_t room_of(const std::string& text) { return padded(text.size() + 1); }
+std::size_t room_of(const std::vector<role_status>& roles) { return 8 + 16 * roles.size(); }
+
+std::size_t room_of(const hello& x) {
+  return room_of(x.site) + room_of(x.node) + room_of(x.model_digest) + room_of(x.roles);
+}
+std::size_t room_of(const status& x) { return room_of(x.roles); }
+std::size_t room_of(const generate& x) { return room_of(x.request_id) + room_of(x.prompt); }
+std::size_t room_of(const open_session& x) { return room_of(x.model_digest); }
+std::size_t room_of(const tokens& x) { return padded(x.ids.size() * sizeof(token_id)) + room_of(x.text); }
+std::size_t room_of(const failure& x) { return room_of(x.text); }
+
+std::size_t room_of(const outcome& x) {
+  auto bytes = room_of(x.error_text) + 8;
+  for (auto& p : x.places)
+    bytes += 16 + room_of(p.node) + room_of(p.stages);
+  return bytes;
+}
+
+std::size_t room_of(const auto&) { return 0; } // fixed size, but for tensors: their piece is added where it is known
+
+// -- units ------------------------------------------------------------------------------------------------------------
+
+byte_buffer encode_unit(const frame& f, std::uint32_t deadline_ms, std::span<const std::byte> data) {
+  auto room = fixed_bytes + padded(data.size()) + std::visit([](auto& x) { return room_of(x); }, f.body);
+  byte_buffer unit(wire_prefix_bytes + room);
+  auto used = write_body(std::span{unit}.subspan(wire_prefix_bytes), f, deadline_ms, data);
+  check_size(used, limits::frame_bytes, "a frame");
+  unit.resize(wire_prefix_bytes + used);
+  auto body = std::span{unit}.subspan(wire_prefix_bytes);
+  const std::uint32_t prefix[2] = {static_cast<std::uint32_t>(used), crc32c(body)};
+  std::memcpy(unit.data(), prefix, wire_prefix_bytes);
+  return unit;
+}
+
+std::uint32_t remaining_ms(time_point deadline, time_point now) {
+  if (deadline <= now)
+    return 0;
+  // Unsigned, since a deadline of time_point::max() must not overflow.
+  auto ticks = static_cast<std::uint64_t>(deadline.time_since_epoch().count())
+               - static_cast<std::uint64_t>(now.time_since_epoch().count());
+  constexpr std::uint64_t ticks_per_ms = steady_clock::duration{std::chrono::milliseconds{1}}.count();
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(ticks / ticks_per_ms, limits::deadline_ms));
+}
+
+void check_tensor(const tensor& t) {
+  auto bytes = matrix_bytes(t.type, t.rows, t.cols);
+  if (bytes != t.data.size())
+    throw rule_broken(ec::bad_tensor, "a tensor of " + std::to_string(t.rows) + " x " + std::to_string(t.cols) + " "
+                                        + std::string{to_string(t.type)} + " needs " + std::to_string(bytes)
+                                        + " bytes and has " + std::to_string(t.data.size()));
+}
+
+std::vector<byte_buffer> encode_units(const frame& f, time_point now, std::size_t slice_bytes) {
+  auto t = tensor_of(f.body);
+  if (t != nullptr)
+    check_tensor(*t);
+  auto data = t != nullptr ? std::span{t->data} : std::span<const std::byte>{};
+  auto step = std::clamp(slice_bytes, smallest_slice, limits::slice_bytes);
+  auto deadline_ms = remaining_ms(f.hdr.deadline, now);
+  std::vector<byte_buffer> units;
+  units.reserve(data.size() / step + 1);
+  std::size_t offset = 0;
+  do {
+    auto size = std::min(step, data.size() - offset);
+    units.push_back(encode_unit(f, deadline_ms, data.subspan(offset, size)));
+    offset += size;
+  } while (offset < data.size());
+  return units;
+}
+
+} // namespace
+
+caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now, std::size_t slice_bytes) {
+  try {
+    return encode_units(f, now, slice_bytes);
+  } catch (const rule_broken& e) {
+    return make_error(e.code, e.what());
+  } catch (const std::exception& e) {
+    return make_error(ec::internal, e.what());
+  }
+}
+
+} // namespace virga

@@ -1,0 +1,198 @@
+#include "messages/write_body.hpp"
+
+#include "messages/checks.hpp"
+#include "messages/crc32c.hpp"
+
+#include "schema/virga.capnp.h"
+
+#include <capnp/message.h>
+
+#include <cstring>
+
+namespace virga {
+
+namespace {
+
+constexpr std::size_t word_bytes = sizeof(capnp::word);
+constexpr std::size_t segment_table_bytes = 8; // u32 segments - 1, u32 words of the one segment
+
+using piece = std::span<const std::byte>;
+
+template <class Enum>
+std::uint8_t number(Enum value) {
+  return static_cast<std::uint8_t>(value);
+}
+
+// -- texts, lists, tensors --------------------------------------------------------------------------------------------
+
+capnp::Text::Reader text(const std::string& value, const char* name, std::size_t limit = limits::text_bytes,
+                         ec code = ec::bad_frame) {
+  check_size(value.size(), limit, name, code);
+  return {value.data(), value.size()};
+}
+
+unsigned list_size(std::size_t size, std::size_t limit, const char* name) {
+  check_size(size, limit, name);
+  return static_cast<unsigned>(size);
+}
+
+void write_roles(capnp::List<wire::RoleStatus>::Builder out, const std::vector<role_status>& roles) {
+  for (unsigned i = 0; i < out.size(); ++i) {
+    out[i].setKind(number(roles[i].kind));
+    out[i].setIncarnation(roles[i].incarnation);
+  }
+}
+
+void write_tensor(wire::Tensor::Builder out, const tensor& t, piece data) {
+  out.setDtype(number(t.type));
+  out.setRows(t.rows);
+  out.setCols(t.cols);
+  out.setByteOffset(static_cast<std::uint64_t>(data.data() - t.data.data()));
+  out.setTotalBytes(t.data.size());
+  out.setCrc32c(crc32c(data));
+  auto bytes = out.initData(static_cast<unsigned>(data.size()));
+  if (!data.empty())
+    std::memcpy(bytes.begin(), data.data(), data.size());
+}
+
+// -- payloads ---------------------------------------------------------------------------------------------------------
+
+using union_builder = wire::Frame::Payload::Builder;
+
+void write(union_builder u, const hello& x, piece) {
+  auto out = u.initHello();
+  out.setProtocol(x.protocol);
+  out.setSite(text(x.site, "hello.site"));
+  out.setNode(text(x.node, "hello.node"));
+  out.setModelDigest(text(x.model_digest, "hello.modelDigest"));
+  out.setFirstLayer(x.first_layer);
+  out.setLastLayer(x.last_layer);
+  out.setHidden(x.hidden);
+  out.setWire(number(x.wire));
+  write_roles(out.initRoles(list_size(x.roles.size(), limits::list_items, "hello.roles")), x.roles);
+}
+
+void write(union_builder u, const status& x, piece) {
+  auto size = list_size(x.roles.size(), limits::list_items, "status.roles");
+  write_roles(u.initStatus().initRoles(size), x.roles);
+}
+
+void write(union_builder u, const ping& x, piece) { u.initPing().setStamp(x.stamp); }
+void write(union_builder u, const pong& x, piece) { u.initPong().setStamp(x.stamp); }
+void write(union_builder u, const credit& x, piece) { u.initCredit().setBytes(x.bytes); }
+void write(union_builder u, const close_session&, piece) { u.setCloseSession(); }
+void write(union_builder u, const cancel&, piece) { u.setCancel(); }
+
+void write(union_builder u, const generate& x, piece) {
+  auto out = u.initGenerate();
+  out.setHow(number(x.how));
+  out.setRequestId(text(x.request_id, "generate.requestId"));
+  out.setPrompt(text(x.prompt, "the prompt", limits::prompt_bytes, ec::bad_request));
+  out.setMaxTokens(x.max_tokens);
+  out.setTemperature(x.choose.temperature);
+  out.setSeed(x.choose.seed);
+}
+
+void write(union_builder u, const open_session& x, piece) {
+  auto out = u.initOpenSession();
+  out.setModelDigest(text(x.model_digest, "openSession.modelDigest"));
+  out.setFirstLayer(x.first_layer);
+  out.setLastLayer(x.last_layer);
+  out.setHidden(x.hidden);
+  out.setWire(number(x.wire));
+  out.setPromptTokens(x.prompt_tokens);
+  out.setMaxTokens(x.max_tokens);
+}
+
+void write(union_builder u, const verify& x, piece data) {
+  auto out = u.initVerify();
+  out.setBase(x.base);
+  out.setWant(number(x.want));
+  write_tensor(out.initRows(), x.rows, data);
+}
+
+void write(union_builder u, const opened& x, piece) {
+  auto out = u.initOpened();
+  out.setLength(x.length);
+  out.setKvTokens(x.kv_tokens);
+}
+
+void write(union_builder u, const verified& x, piece data) {
+  auto out = u.initVerified();
+  out.setBase(x.base);
+  out.setQueueUs(x.times.queue_us);
+  out.setComputeUs(x.times.compute_us);
+  write_tensor(out.initRows(), x.rows, data);
+}
+
+void write(union_builder u, const tokens& x, piece) {
+  auto out = u.initTokens();
+  out.setPosition(x.position);
+  auto ids = out.initIds(list_size(x.ids.size(), limits::tokens_per_frame, "tokens.ids"));
+  for (unsigned i = 0; i < ids.size(); ++i)
+    ids.set(i, x.ids[i]);
+  out.setText(text(x.text, "tokens.text"));
+}
+
+void write(union_builder u, const outcome& x, piece) {
+  auto out = u.initOutcome();
+  out.setError(number(x.error));
+  out.setErrorText(text(x.error_text, "outcome.errorText"));
+  out.setErrorDetail(x.error_detail);
+  out.setHow(number(x.how));
+  out.setFinish(number(x.finish));
+  auto places = out.initPlaces(list_size(x.places.size(), limits::list_items, "outcome.places"));
+  for (unsigned i = 0; i < places.size(); ++i) {
+    places[i].setNode(text(x.places[i].node, "outcome.places.node"));
+    places[i].setStages(text(x.places[i].stages, "outcome.places.stages"));
+  }
+  out.setAttempts(x.attempts);
+  out.setPromptTokens(x.prompt_tokens);
+  out.setCompletionTokens(x.completion_tokens);
+  out.setRoundTrips(x.round_trips);
+  out.setBytesUp(x.bytes_up);
+  out.setBytesDown(x.bytes_down);
+  out.setQueueUs(x.queue_us);
+  out.setComputeUs(x.compute_us);
+  out.setLinkUs(x.link_us);
+}
+
+void write(union_builder u, const failure& x, piece) {
+  if (x.code == ec::none)
+    throw rule_broken(ec::bad_frame, "a failure without a code");
+  auto out = u.initFailure();
+  out.setCode(number(x.code));
+  out.setDetail(x.detail);
+  out.setText(text(x.text, "failure.text"));
+}
+
+void write_header(wire::Frame::Builder out, const frame& f, std::uint32_t deadline_ms) {
+  out.setProtocolVersion(limits::protocol_version);
+  out.setSessionHi(f.hdr.session.hi);
+  out.setSessionLo(f.hdr.session.lo);
+  out.setEpoch(f.hdr.epoch);
+  out.setUnit(f.hdr.unit);
+  out.setIncarnation(f.hdr.incarnation);
+  out.setSequence(f.sequence);
+  out.setDeadlineMs(deadline_ms);
+  out.setTarget(number(f.hdr.target));
+  out.setUrgency(number(f.urgency));
+}
+
+} // namespace
+
+std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms,
+                       std::span<const std::byte> data) {
+  auto segment = room.subspan(segment_table_bytes);
+  capnp::FlatMessageBuilder message(
+    kj::arrayPtr(reinterpret_cast<capnp::word*>(segment.data()), segment.size() / word_bytes));
+  auto root = message.initRoot<wire::Frame>();
+  write_header(root, f, deadline_ms);
+  std::visit([&](const auto& x) { write(root.getPayload(), x, data); }, f.body);
+  auto words = static_cast<std::uint32_t>(message.getSegmentsForOutput()[0].size());
+  const std::uint32_t table[2] = {0, words};
+  std::memcpy(room.data(), table, segment_table_bytes);
+  return segment_table_bytes + words * word_bytes;
+}
+
+} // namespace virga
