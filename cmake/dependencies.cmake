@@ -21,21 +21,22 @@ endforeach()
 target_link_libraries(CAF::core INTERFACE Threads::Threads)
 
 # libtorch: a CPU program needs libtorch_cpu and libc10 only (docs/decisions/0001-libtorch.md).
-if(NOT VIRGA_TORCH)
+set(torch_dir "${VIRGA_TORCH}")
+if(NOT torch_dir)
   set(cache_home "$ENV{XDG_CACHE_HOME}")
   if(NOT cache_home)
     set(cache_home "$ENV{HOME}/.cache")
   endif()
-  set(VIRGA_TORCH "${cache_home}/virga/libtorch-2.11.0/torch" CACHE PATH "" FORCE)
+  set(torch_dir "${cache_home}/virga/libtorch-2.11.0/torch")
 endif()
-if(NOT EXISTS "${VIRGA_TORCH}/include/ATen/ATen.h")
-  message(FATAL_ERROR "No libtorch in ${VIRGA_TORCH} (include/ATen/ATen.h is missing). "
+if(NOT EXISTS "${torch_dir}/include/ATen/ATen.h")
+  message(FATAL_ERROR "No libtorch in ${torch_dir} (include/ATen/ATen.h is missing). "
     "Run `make setup`, or give your own: VIRGA_TORCH=DIR make")
 endif()
 add_library(virga_torch INTERFACE)
 target_include_directories(virga_torch SYSTEM INTERFACE
-  ${VIRGA_TORCH}/include ${VIRGA_TORCH}/include/torch/csrc/api/include)
-target_link_directories(virga_torch INTERFACE ${VIRGA_TORCH}/lib)
+  ${torch_dir}/include ${torch_dir}/include/torch/csrc/api/include)
+target_link_directories(virga_torch INTERFACE ${torch_dir}/lib)
 target_link_options(virga_torch INTERFACE
-  -Wl,--no-as-needed -Wl,--allow-shlib-undefined -Wl,-rpath,${VIRGA_TORCH}/lib)
+  -Wl,--no-as-needed -Wl,--allow-shlib-undefined -Wl,-rpath,${torch_dir}/lib)
 target_link_libraries(virga_torch INTERFACE torch_cpu c10)

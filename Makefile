@@ -1,0 +1,54 @@
+# virga: `make demo` and `make test` do all the set-up they need. See README.md.
+#   VIRGA_TORCH=DIR make ...   your own libtorch 2.11 (DIR/include, DIR/lib)
+#   JOBS=N make ...            compilers and tests at once (default: the number of cores)
+JOBS ?= $(shell nproc)
+BUILD = build/release
+VIRGA = $(BUILD)/deploy/virga
+SETUP = deploy/setup/setup.sh
+
+.PHONY: all build setup test check-dev demo example clean help
+all: build
+
+help:
+	@echo 'make          set up and build: $(VIRGA)'
+	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.json'
+	@echo 'make test     build and run every test'
+	@echo 'make example  examples/compare.sh: launch, ask, compare, stop'
+	@echo 'make setup    Debian packages and libtorch only'
+	@echo 'make clean    remove build/ and out/ (libtorch stays in the cache)'
+
+setup:
+	@$(SETUP)
+
+# Configures each time (2 s): a moved libtorch or a new package is noticed, nothing is compiled twice.
+build: setup
+	@echo '[build] configuring $(BUILD)'
+	@cmake --preset release -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
+	@echo '[build] compiling with $(JOBS) jobs'
+	@cmake --build --preset release --parallel $(JOBS)
+
+test: 
+	@$(SETUP) --tests
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory check-dev
+	@echo '[test] running the tests'
+	@VIRGA_TEST_PYTHON="$$($(SETUP) --python)" ctest --preset release --parallel $(JOBS)
+
+# The code that reads what others send, at -O0 under ASan and UBSan: messages, link protocol, loaders.
+DEV_TESTS ?=
+check-dev:
+	@if [ -n '$(DEV_TESTS)' ]; then \
+	  echo '[test] building under ASan and UBSan: $(DEV_TESTS)' && \
+	  cmake --preset dev -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING && \
+	  cmake --build --preset dev --parallel $(JOBS) --target $(DEV_TESTS) && \
+	  ctest --preset dev --parallel $(JOBS) $(foreach t,$(DEV_TESTS),-R '^$(t)$$'); \
+	fi
+
+demo: build
+	@$(VIRGA) demo --manifest deploy/manifests/demo.yaml --out out/demo
+
+example: build
+	@VIRGA=$(VIRGA) examples/compare.sh
+
+clean:
+	rm -rf build out
