@@ -1,0 +1,115 @@
+// actors/link/protocol.hpp: the link protocol as a plain class: events in, actions out. No CAF actor, socket or clock.
+//
+// Order on one connection: hello of each side first; then messages numbered from 1 in each direction. What does not fit
+// (copies, wrong turns, other incarnations) is refused and counted, never passed on.
+#pragma once
+
+#include "actors/link/handshake.hpp"
+#include "actors/link/link_meter.hpp"
+#include "actors/link/send_queue.hpp"
+#include "actors/link/sequence_check.hpp"
+#include "messages/codec.hpp"
+
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace virga {
+
+// -- actions, to be carried out in order -------------------------------------------------------------------------------
+
+struct open_pipe {};
+struct close_pipe { std::uint64_t connection = 0; std::string reason; };
+struct send_bytes { std::uint64_t connection = 0; byte_buffer data; };
+struct deliver_frame { frame message; };  ///< a request or an answer; never one of the link's own frames
+struct peer_up { hello peer; };
+struct peer_roles { std::vector<role_status> roles; };
+struct peer_down { std::string reason; };
+
+using link_action = std::variant<open_pipe, close_pipe, send_bytes, deliver_frame, undelivered, peer_up, peer_roles, peer_down>;
+using link_actions = std::vector<link_action>;
+
+struct protocol_options {
+  handshake names;
+  bool dialing = true;
+  std::chrono::nanoseconds heartbeat = std::chrono::milliseconds(500);
+  std::chrono::nanoseconds dead_after = std::chrono::milliseconds(2500);
+  std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(100);
+  std::chrono::nanoseconds backoff_max = std::chrono::seconds(1);
+  std::uint64_t seed = 0;  ///< of the jitter
+  std::size_t queue_bytes = link_defaults::queue_bytes;
+};
+
+struct protocol_counters {
+  std::uint64_t duplicates = 0;         ///< messages that came twice
+  std::uint64_t out_of_order = 0;
+  std::uint64_t stale_incarnation = 0;  ///< messages for an instance of a role that no longer runs
+  std::uint64_t refused_frames = 0;     ///< sound frames with contents beyond a limit; answered
+  std::uint64_t broken_streams = 0;     ///< connections ended for bytes that are no frames
+  std::uint64_t refusals = 0;           ///< handshakes refused, by either side
+  std::uint64_t connections = 0;        ///< that came up
+};
+
+class link_protocol {
+public:
+  enum class state { down, dialing, handshaking, up };
+
+  explicit link_protocol(protocol_options options);
+
+  // Events. Time never runs backwards. Events of older connections are ignored.
+  link_actions start(time_point now);
+  link_actions on_pipe_up(std::uint64_t connection, const std::string& peer_name, time_point now);
+  link_actions on_bytes(std::uint64_t connection, std::span<const std::byte> bytes, time_point now);
+  link_actions on_drained(std::uint64_t connection, std::uint64_t bytes, time_point now);
+  link_actions on_pipe_down(std::uint64_t connection, const std::string& reason, time_point now);
+  link_actions on_tick(time_point now);
+  /// Sends a request or an answer. Not up or queue full: comes back as `undelivered`.
+  link_actions send(frame f, time_point now);
+  link_actions roles_changed(std::vector<role_status> roles, time_point now);
+
+  /// When on_tick() is due; time_point::max() when nothing waits for time.
+  time_point next_tick() const;
+
+  state current() const noexcept { return state_; }
+  bool is_up() const noexcept { return state_ == state::up; }
+  link_meter& meter() noexcept { return meter_; }
+  const protocol_counters& counters() const noexcept { return counters_; }
+  std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
+
+private:
+  void feed(std::span<const std::byte> bytes, time_point now);
+  void take(received& r, time_point now);
+  bool in_turn(const received& r);
+  bool of_running_role(const header& hdr, const payload& body, time_point now);
+  void greet(const hello& peer, time_point now);
+  void own_frame(payload& body, time_point now);
+  void grant(time_point now);
+  void pump(time_point now);
+  void push_own(payload body);
+  void refuse_peer(std::string sentence, time_point now);
+  void lose(std::string reason, time_point now, bool refused = false);
+  std::chrono::nanoseconds backoff(bool refused);
+  std::size_t slice_bytes() const;
+  link_actions finish(time_point now);
+
+  protocol_options options_;
+  state state_ = state::down;
+  std::uint64_t connection_ = 0;        // of the pipe in use; 0: none
+  std::string certificate_name_;
+  std::mt19937_64 random_;
+  std::uint32_t failures_ = 0;          // since the link was last up
+  time_point retry_at_ = time_point::max();
+  time_point connected_at_{}, last_received_{}, next_ping_{};
+  send_queue queue_;
+  std::optional<frame_decoder> decoder_;
+  sequence_check sequence_;
+  link_meter meter_;
+  std::int64_t credit_ = 0;             // data bytes that may still be sent; below 0 by less than one unit
+  std::uint64_t granted_ = 0;           // data bytes received that credit was given back for
+  std::uint64_t unsent_ = 0;            // bytes that the pipe has not taken yet
+  protocol_counters counters_;
+  link_actions actions_;
+};
+
+} // namespace virga

@@ -1,0 +1,84 @@
+// actors/link/send_queue.hpp: what waits to be sent on one connection, and what goes next.
+//
+//   control queue    link frames, cancel, close: first, in order, free of credit
+//   lanes            one per (session, role), each in order; a lane is as urgent as its most urgent message, so a decode
+//                    message promotes the bulk of its own session before it and nothing else's
+//
+// Lanes of one urgency take turns, one slice each. A message gets its sequence number when its first slice leaves.
+#pragma once
+
+#include "actors/link/defaults.hpp"
+#include "messages/types.hpp"
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace virga {
+
+/// A message that never left, and why; the asker has to be told.
+struct undelivered {
+  frame message;  ///< without its tensor's data when `why` is about the frame itself
+  failure why;
+};
+
+class send_queue {
+public:
+  explicit send_queue(std::size_t limit_bytes) : limit_{limit_bytes} {}
+
+  /// Takes a message. @returns ec::queue_full with a time to retry when the bound is reached
+  std::optional<failure> push(frame f);
+
+  struct unit {
+    byte_buffer data;
+    session_id session;
+    bool costs_credit = false;
+  };
+  /// The next wire unit, cut for `slice_bytes`; nothing when all is sent or `credit` (bytes) does not allow it.
+  std::optional<unit> pop(time_point now, std::size_t slice_bytes, std::int64_t credit);
+
+  /// Messages that could not be encoded since the last call.
+  std::vector<undelivered> take_undelivered() { return std::exchange(undelivered_, {}); }
+
+  /// The connection is gone: empties the queue and starts sequence numbers again at 1.
+  /// @returns the requests and answers that were not sent completely
+  std::vector<frame> clear();
+
+  std::size_t bytes() const noexcept { return bytes_; }
+  bool empty() const noexcept { return control_.empty() && lanes_.empty(); }
+
+private:
+  using lane_key = std::pair<session_id, role>;
+  struct message {
+    frame value;
+    std::size_t charged = 0;         // bytes it counts for in bytes_
+    std::vector<byte_buffer> units;  // empty until it begins
+    std::size_t next = 0;
+  };
+  using lane = std::deque<message>;
+
+  std::optional<unit> pop_control(time_point now);
+  std::optional<unit> pop_lane(priority urgency, time_point now, std::size_t slice_bytes);
+  bool begin(message& m, time_point now, std::size_t slice_bytes);
+  void enqueue(const lane_key& key, priority urgency);
+  void finish_front(const lane_key& key);
+  static priority urgency_of(const lane& l);
+
+  std::size_t limit_;
+  std::size_t bytes_ = 0;
+  std::size_t begun_ = 0;
+  std::uint64_t sequence_ = 0;
+  std::deque<message> control_;
+  std::map<lane_key, lane> lanes_;
+  std::array<std::deque<lane_key>, 3> turns_;  // by urgency; each lane stands in exactly one
+  std::vector<undelivered> undelivered_;
+};
+
+/// Where a message stands: link frames, cancel and close are control; tensors of more than decode_rows rows are bulk.
+priority urgency_of(const payload& body);
+
+} // namespace virga
