@@ -56,6 +56,7 @@ struct role_config {
   std::uint32_t last_layer = 0;
   std::uint32_t hidden = 0;
   dtype compute = dtype::f32;
+  std::uint32_t stage_count = 0;      ///< stages of its engine's shard
   std::string stages;                 ///< for people: "embedding, layers 0-1, head"
 };
 
@@ -97,7 +98,6 @@ struct session_config {
   std::uint32_t max_sessions = 256;  ///< more: ec::queue_full
   /// How long a session waits for a lost peer to come back before it gives up with ec::peer_unreachable.
   caf::timespan patience = std::chrono::milliseconds(1500);
-  std::uint32_t max_attempts = 5;    ///< placements of one session
   std::uint32_t prefill_rows = 512;  ///< hidden rows of one `verify` of a prompt at most
 };
 

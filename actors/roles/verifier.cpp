@@ -1,0 +1,167 @@
+#include "actors/roles/verifier.hpp"
+
+#include "actors/answers.hpp"
+
+namespace virga {
+
+namespace {
+
+constexpr auto sweep = std::chrono::seconds(1);
+
+template <class T>
+std::string text_of(const T& value) {
+  if constexpr (std::is_arithmetic_v<T>)
+    return std::to_string(value);
+  else
+    return std::string{value};
+}
+
+/// "<what>: the device has A, the cloud has B", when they differ.
+template <class T>
+std::optional<failure> differs(const char* what, const T& device, const T& cloud) {
+  if (device == cloud)
+    return std::nullopt;
+  return failure{ec::model_mismatch, 0,
+                 std::string{what} + ": the device has " + text_of(device) + ", the cloud has " + text_of(cloud)
+                   + ": cut both from one model"};
+}
+
+} // namespace
+
+verifier_state::verifier_state(verifier_actor::pointer self_ptr) : self(self_ptr) {}
+
+std::optional<failure> verifier_state::mismatch(const open_session& asked) const {
+  auto& mine = options.config;
+  if (auto f = differs("model digest", asked.model_digest, mine.model_digest))
+    return f;
+  if (auto f = differs("first layer of the cloud", asked.first_layer, mine.first_layer))
+    return f;
+  if (auto f = differs("last layer of the cloud", asked.last_layer, mine.last_layer))
+    return f;
+  if (auto f = differs("hidden size", asked.hidden, mine.hidden))
+    return f;
+  return differs("dtype of the wire", to_string(asked.wire), to_string(mine.compute));
+}
+
+void verifier_state::open(call<open_session>& c) {
+  if (auto f = mismatch(c.body))
+    return reply_to(c.reply, c.hdr, std::move(*f));
+  auto it = sessions_.find(c.hdr.session);
+  if (it != sessions_.end() && it->second.hdr.epoch > c.hdr.epoch)
+    return fail_to(c.reply, c.hdr, ec::stale_epoch, "a newer placement of the session is open", it->second.hdr.epoch);
+  if (it == sessions_.end() && sessions_.size() >= options.max_sessions)
+    return fail_to(c.reply, c.hdr, ec::queue_full, "the verifier holds as many sessions as it may", 1000);
+  if (it != sessions_.end())
+    for (auto& [unit, r] : it->second.running) {
+      auto old = it->second.hdr;
+      old.unit = unit;
+      fail_to(r.reply, old, ec::stale_epoch, "a newer placement of the session was opened", c.hdr.epoch);
+    }
+  // A newer placement keeps the sequence: its first verify rolls the cache back to the base it names.
+  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0};
+  schedule();
+  reply_to(c.reply, c.hdr, opened{0, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens});
+}
+
+std::optional<failure> verifier_state::refuse(const held& h, const call<verify>& c) const {
+  auto& rows = c.body.rows;
+  if (c.hdr.epoch < h.hdr.epoch)
+    return failure{ec::stale_epoch, h.hdr.epoch, "a newer placement of the session is open"};
+  if (c.hdr.epoch > h.hdr.epoch)
+    return failure{ec::unknown_session, 0, "this placement of the session was not opened"};
+  if (rows.type != options.config.compute || rows.cols != options.config.hidden || rows.rows == 0)
+    return failure{ec::bad_tensor, 0,
+                   "rows are " + std::to_string(rows.rows) + " x " + std::to_string(rows.cols) + " "
+                     + std::string{to_string(rows.type)} + ", expected n x " + std::to_string(options.config.hidden)
+                     + " " + std::string{to_string(options.config.compute)}};
+  return std::nullopt;
+}
+
+void verifier_state::run(call<verify>& c) {
+  auto it = sessions_.find(c.hdr.session);
+  if (it == sessions_.end())
+    return fail_to(c.reply, c.hdr, ec::unknown_session, "the verifier does not hold this session: open it again");
+  auto& h = it->second;
+  if (auto f = refuse(h, c))
+    return reply_to(c.reply, c.hdr, std::move(*f));
+  h.hdr.deadline = c.hdr.deadline;
+  if (h.last && h.last_unit == c.hdr.unit && h.last->base == c.body.base)
+    return reply_to(c.reply, c.hdr, *h.last);
+  if (h.running.count(c.hdr.unit) != 0) {  // a repeat of a round that still runs
+    h.running[c.hdr.unit].reply = c.reply;
+    return;
+  }
+  h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.want, c.reply};
+  engine_step step;
+  step.owner = options.incarnation;
+  step.first_stage = 0;
+  step.last_stage = options.config.stage_count - 1;
+  step.base = c.body.base;
+  step.rows = std::move(c.body.rows);
+  step.want.rows = c.body.want;
+  self->send(model, call<engine_step>{c.hdr, std::move(step), sink{self}});
+}
+
+void verifier_state::on_answer(answer& a) {
+  auto it = sessions_.find(a.hdr.session);
+  if (it == sessions_.end() || it->second.hdr.epoch != a.hdr.epoch)
+    return;
+  auto& h = it->second;
+  auto running = h.running.find(a.hdr.unit);
+  if (running == h.running.end())
+    return;
+  auto r = std::move(running->second);
+  h.running.erase(running);
+  if (auto* why = std::get_if<failure>(&a.body))
+    return reply_to(r.reply, a.hdr, std::move(*why));
+  auto* done = std::get_if<stepped>(&a.body);
+  if (done == nullptr)
+    return fail_to(r.reply, a.hdr, ec::internal, "the engine answered a step with something else");
+  h.last_unit = r.unit;
+  h.last = verified{r.base, std::move(done->result.rows), done->times};
+  reply_to(r.reply, a.hdr, *h.last);
+}
+
+void verifier_state::close(const header& hdr) {
+  auto it = sessions_.find(hdr.session);
+  if (it == sessions_.end() || it->second.hdr.epoch > hdr.epoch)
+    return;
+  auto of_engine = hdr;
+  of_engine.incarnation = options.incarnation;
+  self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});
+  sessions_.erase(it);
+}
+
+void verifier_state::schedule() {
+  if (!ticking_) {
+    ticking_ = true;
+    self->delayed_send(self, sweep, tick_atom::value);
+  }
+}
+
+void verifier_state::expire() {
+  ticking_ = false;
+  auto now = self->clock().now();
+  std::vector<header> gone;
+  for (auto& [id, h] : sessions_)
+    if (h.hdr.deadline < now)
+      gone.push_back(h.hdr);
+  for (auto& hdr : gone)
+    close(hdr);
+  if (!sessions_.empty())
+    schedule();
+}
+
+verifier_actor::behavior_type make_verifier(verifier_actor::stateful_pointer<verifier_state> self,
+                                            verifier_options options, engine model) {
+  auto& st = self->state;
+  st.options = std::move(options);
+  st.model = std::move(model);
+  return {[&st](call<open_session>& c) { st.open(c); },
+          [&st](call<verify>& c) { st.run(c); },
+          [&st](call<close_session>& c) { st.close(c.hdr); },
+          [&st](answer& a) { st.on_answer(a); },
+          [&st](tick_atom) { st.expire(); }};
+}
+
+} // namespace virga

@@ -1,0 +1,66 @@
+// actors/roles/verifier.hpp: the cloud side of `split` and `hat`: sequences over the middle stages of a model.
+// Source: HAT (arXiv 2503.18989), sections as in docs; the cloud crops its cache to `base` at the next verify (lazy
+// rollback) and answers a repeated round from its last result.
+#pragma once
+
+#include "actors/node/config.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <map>
+#include <optional>
+
+namespace virga {
+
+struct verifier_options {
+  role_config config;
+  std::uint64_t incarnation = 0;  ///< owner of its sequences in the engine
+  std::string node;
+  std::uint32_t max_sessions = 1024;  ///< more: ec::queue_full
+};
+
+using verifier_actor = verifier::extend_with<caf::typed_actor<
+  // Rows from the engine.
+  caf::reacts_to<answer>,
+  // Frees the sessions whose deadline has passed: their device is gone.
+  caf::reacts_to<tick_atom>>>;
+
+struct verifier_state {
+  explicit verifier_state(verifier_actor::pointer self);
+
+  void open(call<open_session>& c);
+  void run(call<verify>& c);
+  void close(const header& hdr);
+  void on_answer(answer& a);
+  void expire();
+
+  verifier_actor::pointer self;
+  verifier_options options;
+  engine model;  ///< a stub
+
+private:
+  struct round {
+    std::uint32_t unit = 0;
+    std::uint64_t base = 0;
+    rows_wanted want = rows_wanted::none;
+    sink reply;
+  };
+  struct held {
+    header hdr;  ///< of the newest placement; its deadline bounds what is held
+    std::map<std::uint32_t, round> running;
+    std::optional<verified> last;  ///< result of round `last_unit`, for a repeat
+    std::uint32_t last_unit = 0;
+  };
+  std::optional<failure> mismatch(const open_session& asked) const;
+  std::optional<failure> refuse(const held& h, const call<verify>& c) const;
+  void schedule();
+
+  std::map<session_id, held> sessions_;
+  bool ticking_ = false;
+};
+
+verifier_actor::behavior_type make_verifier(verifier_actor::stateful_pointer<verifier_state> self,
+                                            verifier_options options, engine model);
+
+} // namespace virga

@@ -1,0 +1,199 @@
+#include "actors/session/session.hpp"
+
+#include "actors/answers.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace virga {
+
+namespace {
+
+/// How long a lost session waits before it asks again.
+constexpr auto retry_delay = std::chrono::milliseconds(100);
+
+/// Losses that another placement can cure. All others are the request's own fault or final.
+bool curable(ec code) {
+  switch (code) {
+    case ec::peer_unreachable:
+    case ec::unknown_session:
+    case ec::stale_epoch:
+    case ec::stale_incarnation:
+    case ec::stale_position:
+      return true;
+    default:
+      return false;
+  }
+}
+
+} // namespace
+
+session_state::session_state(session::pointer self_ptr) : self(self_ptr) {}
+
+void session_state::start(session_options o) {
+  options_ = std::move(o);
+  epoch_ = options_.hdr.epoch;
+  auto& view = options_.source.view;
+  auto& request = options_.request;
+  auto now = self->clock().now();
+  if (options_.hdr.deadline <= now)
+    return fail(ec::deadline_exceeded, "the deadline passed before the request began");
+  self->delayed_send(self, options_.hdr.deadline - now, tick_atom::value);
+  try {
+    prompt_ = view.tok->encode(request.prompt, true);
+  } catch (const std::exception& e) {
+    return fail(ec::bad_request, std::string{"prompt: "} + e.what());
+  }
+  if (prompt_.empty())
+    return fail(ec::bad_request, "prompt: it is empty");
+  if (prompt_.size() >= view.context)
+    return fail(ec::context_exceeded,
+                "prompt: " + std::to_string(prompt_.size()) + " tokens leave no room in a context of "
+                  + std::to_string(view.context) + ": shorten it",
+                view.context);
+  auto room = static_cast<std::uint32_t>(view.context - prompt_.size());
+  request.max_tokens = std::min(request.max_tokens, room);
+  text_ = std::make_unique<models::text_stream>(view.tok);
+  place();
+}
+
+header session_state::placement() const {
+  auto hdr = options_.hdr;
+  hdr.epoch = epoch_;
+  return hdr;
+}
+
+void session_state::place() {
+  if (ended_)
+    return;
+  if (emitted_.size() >= options_.request.max_tokens) {  // only the outcome was lost
+    outcome end;
+    end.finish = finish_reason::length;
+    return finish(std::move(end));
+  }
+  ++attempts_;
+  ++epoch_;
+  placed_at_ = emitted_.size();
+  waiting_ = true;
+  complete work;
+  work.prompt = prompt_;
+  work.prompt.insert(work.prompt.end(), emitted_.begin(), emitted_.end());
+  work.stop = options_.source.view.stop;
+  work.max_tokens = options_.request.max_tokens - static_cast<std::uint32_t>(emitted_.size());
+  work.choose = options_.request.choose;
+  self->send(options_.source.source, call<complete>{placement(), std::move(work), sink{self}});
+}
+
+void session_state::on_answer(answer& a) {
+  if (ended_ || !waiting_ || a.hdr.epoch != epoch_)
+    return;
+  wire_.bytes_up += a.wire.bytes_up;
+  wire_.bytes_down += a.wire.bytes_down;
+  if (auto* piece = std::get_if<tokens>(&a.body))
+    on_tokens(*piece);
+  else if (auto* end = std::get_if<outcome>(&a.body))
+    on_outcome(*end);
+  else if (auto* why = std::get_if<failure>(&a.body))
+    on_failure(*why);
+}
+
+void session_state::on_tokens(tokens& piece) {
+  piece.position += placed_at_;
+  if (piece.position > emitted_.size())
+    return retry_or_fail({ec::stale_position, emitted_.size(), "a token was lost on the way"});
+  auto known = emitted_.size() - piece.position;  // a repeat: these were emitted before
+  if (known >= piece.ids.size())
+    return;
+  piece.ids.erase(piece.ids.begin(), piece.ids.begin() + static_cast<std::ptrdiff_t>(known));
+  piece.position += known;
+  lost_since_.reset();
+  emit(piece);
+}
+
+void session_state::emit(const tokens& piece) {
+  tokens out{piece.position, piece.ids, {}};
+  for (auto id : piece.ids) {
+    emitted_.push_back(id);
+    out.text += text_->push(id);
+  }
+  reply_to(options_.client, options_.hdr, std::move(out), false);
+}
+
+void session_state::on_outcome(outcome& end) {
+  if (end.error != ec::none)
+    return on_failure({end.error, end.error_detail, end.error_text});
+  finish(std::move(end));
+}
+
+void session_state::on_failure(const failure& why) {
+  waiting_ = false;
+  if (curable(why.code))
+    return retry_or_fail(why);
+  fail(why.code, why.text, why.detail);
+}
+
+void session_state::retry_or_fail(const failure& why) {
+  waiting_ = false;
+  auto now = self->clock().now();
+  if (!lost_since_)
+    lost_since_ = now;
+  bool patient = now - *lost_since_ < options_.config.patience && now + retry_delay < options_.hdr.deadline;
+  if (!patient)
+    return fail(why.code, why.text, why.detail);
+  spdlog::info("request {} session {} lost its place ({}); trying again", options_.request.request_id,
+               to_string(options_.hdr.session), to_string(why.code));
+  self->delayed_send(self, retry_delay, begin_atom::value);
+}
+
+void session_state::on_deadline() {
+  if (!ended_)
+    fail(ec::deadline_exceeded, "the deadline passed after " + std::to_string(emitted_.size()) + " tokens");
+}
+
+void session_state::on_cancel() {
+  if (!ended_)
+    fail(ec::cancelled, "the client went away");
+}
+
+void session_state::fail(ec code, std::string text, std::uint64_t detail) {
+  outcome end;
+  end.error = code;
+  end.error_text = std::move(text);
+  end.error_detail = detail;
+  finish(std::move(end));
+}
+
+void session_state::release() {
+  if (waiting_)
+    self->send(options_.source.source, call<cancel>{placement(), cancel{}, sink{self}});
+  waiting_ = false;
+}
+
+void session_state::finish(outcome end) {
+  if (end.error != ec::none)
+    release();
+  ended_ = true;
+  if (text_ && end.error == ec::none)
+    if (auto rest = text_->finish(); !rest.empty())
+      reply_to(options_.client, options_.hdr, tokens{emitted_.size(), {}, std::move(rest)}, false);
+  end.how = options_.request.how;
+  end.attempts = attempts_;
+  end.prompt_tokens = static_cast<std::uint32_t>(prompt_.size());
+  end.completion_tokens = static_cast<std::uint32_t>(emitted_.size());
+  end.bytes_up = wire_.bytes_up;
+  end.bytes_down = wire_.bytes_down;
+  spdlog::info("request {} session {} ended: {}, {} tokens, {} placements", options_.request.request_id,
+               to_string(options_.hdr.session), to_string(end.error), end.completion_tokens, attempts_);
+  reply_to(options_.client, options_.hdr, std::move(end));
+  self->quit();
+}
+
+session::behavior_type make_session(session::stateful_pointer<session_state> self, session_options options) {
+  auto& st = self->state;
+  st.start(std::move(options));
+  return {[&st](answer& a) { st.on_answer(a); },
+          [&st](begin_atom) { st.place(); },
+          [&st](tick_atom) { st.on_deadline(); },
+          [&st](call<cancel>&) { st.on_cancel(); }};
+}
+
+} // namespace virga

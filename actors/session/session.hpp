@@ -1,0 +1,62 @@
+// actors/session/session.hpp: one request from prompt to outcome, over as many placements as faults make necessary.
+//
+//   placing --complete--> answering --outcome--> ended
+//      ^                      |
+//      +---- lost, waits -----+   a lost role or peer: place again with the tokens emitted so far, epoch + 1
+//
+// Emitted tokens are the durable state: a placement gets prompt + emitted tokens, and noise is keyed by position, so the
+// text does not depend on how often it was placed (design.md section 6).
+#pragma once
+
+#include "actors/session/session_host.hpp"
+
+namespace virga {
+
+struct session_options {
+  header hdr;  ///< of the generate call; its epoch is where this session's placements begin
+  generate request;
+  sink client;
+  strategy_source source;
+  session_config config;
+  std::string node;
+};
+
+struct session_state {
+  explicit session_state(session::pointer self);
+
+  void start(session_options o);
+  void place();
+  void on_answer(answer& a);
+  void on_deadline();
+  void on_cancel();
+
+  session::pointer self;
+
+private:
+  void on_tokens(tokens& piece);
+  void on_outcome(outcome& end);
+  void on_failure(const failure& why);
+  void emit(const tokens& piece);
+  void retry_or_fail(const failure& why);
+  void finish(outcome end);
+  void fail(ec code, std::string text, std::uint64_t detail = 0);
+  void release();
+  header placement() const;
+
+  session_options options_;
+  std::unique_ptr<models::text_stream> text_;
+  std::vector<token_id> prompt_;
+  std::vector<token_id> emitted_;
+  std::size_t placed_at_ = 0;  ///< tokens emitted when the current placement began
+  std::uint32_t attempts_ = 0;
+  std::uint32_t epoch_ = 0;
+  std::optional<time_point> lost_since_;
+  traffic wire_;
+  bool waiting_ = false;  ///< for an answer of the current placement
+  bool ended_ = false;
+};
+
+/// Spawned by the SESSION HOST alone.
+session::behavior_type make_session(session::stateful_pointer<session_state> self, session_options options);
+
+} // namespace virga

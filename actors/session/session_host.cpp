@@ -1,0 +1,73 @@
+#include "actors/session/session_host.hpp"
+
+#include "actors/answers.hpp"
+#include "actors/session/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace virga {
+
+session_host_state::session_host_state(session_host_actor::pointer self_ptr) : self(self_ptr) {}
+
+void session_host_state::accept(call<generate>& request) {
+  auto& hdr = request.hdr;
+  auto refuse = [&](ec code, std::string text, std::uint64_t detail = 0) {
+    fail_to(request.reply, hdr, code, std::move(text), detail);
+  };
+  if (draining)
+    return refuse(ec::shutting_down, options.node + " is shutting down: ask another node");
+  if (sessions.size() >= options.config.max_sessions)
+    return refuse(ec::queue_full, options.node + " answers as many requests as it may: try again", 1000);
+  if (sessions.count(hdr.session) != 0)
+    return refuse(ec::bad_request, "session " + to_string(hdr.session) + " runs already");
+  auto how = request.body.how;
+  auto source = std::find_if(options.sources.begin(), options.sources.end(),
+                             [how](const strategy_source& s) { return s.how == how; });
+  if (source == options.sources.end())
+    return refuse(ec::unsupported,
+                  options.node + " does not run strategy " + std::string{to_string(how)} + ": choose another");
+  spdlog::info("request {} session {} strategy {} begins at {}", request.body.request_id, to_string(hdr.session),
+               to_string(how), options.node);
+  auto actor = self->spawn(make_session, session_options{hdr, std::move(request.body), request.reply, *source,
+                                                         options.config, options.node});
+  self->monitor(actor);
+  by_address.emplace(actor.address(), hdr.session);
+  sessions.emplace(hdr.session, running{actor, hdr, std::move(request.reply)});
+}
+
+void session_host_state::stop(call<cancel>& request) {
+  auto it = sessions.find(request.hdr.session);
+  if (it != sessions.end())
+    self->send(it->second.actor, std::move(request));
+}
+
+void session_host_state::forget(const caf::down_msg& down) {
+  auto it = by_address.find(down.source);
+  if (it == by_address.end())
+    return;
+  auto gone = sessions.find(it->second);
+  // A session quits normally after its outcome; any other end is ours to tell the client.
+  if (down.reason != caf::exit_reason::normal)
+    fail_to(gone->second.reply, gone->second.hdr, ec::internal, "the session ended unexpectedly");
+  sessions.erase(gone);
+  by_address.erase(it);
+}
+
+session_host_actor::behavior_type make_session_host(session_host_actor::stateful_pointer<session_host_state> self,
+                                                    session_host_options options) {
+  auto& st = self->state;
+  st.options = std::move(options);
+  self->set_down_handler([&st](const caf::down_msg& down) { st.forget(down); });
+  self->attach_functor([&st] {
+    for (auto& [id, s] : st.sessions)
+      caf::anon_send_exit(s.actor, caf::exit_reason::user_shutdown);
+  });
+  return {[&st](call<generate>& c) { st.accept(c); },
+          [&st](call<cancel>& c) { st.stop(c); },
+          [&st](drain_atom) { st.draining = true; },
+          [&st](stats_atom) { return static_cast<std::uint64_t>(st.sessions.size()); }};
+}
+
+} // namespace virga

@@ -1,0 +1,66 @@
+// actors/session/session_host.hpp: owns this site's sessions and bounds them.
+#pragma once
+
+#include "actors/node/config.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <map>
+
+namespace virga {
+
+/// Who answers a strategy on this node, and the model as its sessions see it.
+struct strategy_source {
+  strategy how = strategy::cloud;
+  token_source source;  ///< a stub
+  model_view view;
+};
+
+struct session_host_options {
+  session_config config;
+  std::string node;
+  std::vector<strategy_source> sources;
+};
+
+/// SESSION: owns one request. Only it emits tokens: in order, each once; then one outcome. See session.hpp.
+using session = caf::typed_actor<
+  // Tokens, outcome or failure of the placement it waits for; all others are dropped.
+  caf::reacts_to<answer>,
+  // Place the request (again).
+  caf::reacts_to<begin_atom>,
+  // The deadline has passed.
+  caf::reacts_to<tick_atom>,
+  // The client went away.
+  caf::reacts_to<call<cancel>>>;
+
+/// What the host has beside the role's interface; its NODE uses it.
+using session_host_actor = session_host::extend_with<caf::typed_actor<
+  // Refuse new requests with ec::shutting_down; the running ones go on.
+  caf::reacts_to<drain_atom>,
+  // How many sessions are running.
+  caf::replies_to<stats_atom>::with<std::uint64_t>>>;
+
+struct session_host_state {
+  explicit session_host_state(session_host_actor::pointer self);
+
+  void accept(call<generate>& request);
+  void stop(call<cancel>& request);
+  void forget(const caf::down_msg& down);
+
+  session_host_actor::pointer self;
+  session_host_options options;
+  bool draining = false;
+  struct running {
+    session actor;
+    header hdr;
+    sink reply;
+  };
+  std::map<session_id, running> sessions;
+  std::map<caf::actor_addr, session_id> by_address;
+};
+
+session_host_actor::behavior_type make_session_host(session_host_actor::stateful_pointer<session_host_state> self,
+                                                    session_host_options options);
+
+} // namespace virga
