@@ -1,0 +1,268 @@
+#include "models/train/net.hpp"
+
+#include "models/train/fused.hpp"
+#include "models/world/random.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+namespace virga::models::train {
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+
+/// x [n, width] f32, weight [width] f32 -> [n, width] in `out`.
+struct rms_norm : torch::autograd::Function<rms_norm> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, double eps,
+                            at::ScalarType out) {
+    auto y = at::empty_like(x);
+    auto inverse = at::empty({x.size(0)}, x.options());
+    fused::rms_norm(x.const_data_ptr<float>(), weight.const_data_ptr<float>(), eps, x.size(0), x.size(1),
+                    y.data_ptr<float>(), inverse.data_ptr<float>());
+    ctx->save_for_backward({x, weight, inverse});
+    return y.to(out);
+  }
+  static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto& x = saved[0];
+    const auto dy = grads[0].to(at::kFloat).contiguous();
+    auto dx = at::empty_like(x);
+    auto dw = at::zeros_like(saved[1]);
+    fused::rms_norm_backward(x.const_data_ptr<float>(), saved[1].const_data_ptr<float>(),
+                             saved[2].const_data_ptr<float>(), dy.const_data_ptr<float>(), x.size(0), x.size(1),
+                             dx.data_ptr<float>(), dw.data_ptr<float>());
+    return {dx, dw, at::Tensor(), at::Tensor()};
+  }
+};
+
+/// Rotates pairs (i, i + dim/2) of x [n, heads, dim] f32 by the angles' cos and sin [n, dim/2].
+struct rotary : torch::autograd::Function<rotary> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+    ctx->save_for_backward({cos, sin});
+    return rotate(x.contiguous(), cos, sin);
+  }
+  static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    return {rotate(grads[0].contiguous(), saved[0], saved[1].neg()), at::Tensor(), at::Tensor()};
+  }
+  static at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+    auto y = at::empty_like(x);
+    fused::rotate(x.const_data_ptr<float>(), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), x.size(0),
+                  x.size(1), x.size(2), y.data_ptr<float>());
+    return y;
+  }
+};
+
+float normal(world::random_source& random) {
+  const auto radius = std::sqrt(-2 * std::log(random.uniform()));
+  return static_cast<float>(radius * std::cos(2 * std::numbers::pi * random.uniform()));
+}
+
+} // namespace
+
+bool has_fast_bf16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+std::size_t parameter::size() const {
+  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>{});
+}
+
+struct net::impl {
+  net_shape shape;
+  at::ScalarType products;
+  std::vector<parameter> parameters;
+  at::Tensor flat, flat_gradient;
+  at::Tensor embedding, final_norm;
+  /// qkv and gate_up are each several Hugging Face tensors that lie one after the other.
+  struct layer {
+    at::Tensor norm1, qkv, out, norm2, gate_up, down;
+  };
+  std::vector<layer> layers;
+
+  void describe(const std::string& name, std::vector<std::uint64_t> dims) {
+    const auto offset = parameters.empty() ? 0 : parameters.back().offset + parameters.back().size();
+    parameters.push_back({name, std::move(dims), offset});
+  }
+
+  void describe_all() {
+    const std::uint64_t h = shape.hidden, m = shape.intermediate;
+    const std::uint64_t q = std::uint64_t{shape.heads} * shape.head_dim, kv = std::uint64_t{shape.kv_heads} * shape.head_dim;
+    describe("model.embed_tokens.weight", {shape.vocab, h});
+    for (std::uint32_t i = 0; i < shape.layers; ++i) {
+      const auto at = "model.layers." + std::to_string(i) + ".";
+      describe(at + "input_layernorm.weight", {h});
+      describe(at + "self_attn.q_proj.weight", {q, h});
+      describe(at + "self_attn.k_proj.weight", {kv, h});
+      describe(at + "self_attn.v_proj.weight", {kv, h});
+      describe(at + "self_attn.o_proj.weight", {h, q});
+      describe(at + "post_attention_layernorm.weight", {h});
+      describe(at + "mlp.gate_proj.weight", {m, h});
+      describe(at + "mlp.up_proj.weight", {m, h});
+      describe(at + "mlp.down_proj.weight", {h, m});
+    }
+    describe("model.norm.weight", {h});
+  }
+
+  /// A leaf of the graph whose value and gradient are `count` described tensors of the flat arrays, stacked.
+  at::Tensor leaf(std::size_t& next, std::size_t count) {
+    const auto& first = parameters[next];
+    std::int64_t rows = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      rows += static_cast<std::int64_t>(parameters[next + i].shape[0]);
+    }
+    next += count;
+    std::vector<std::int64_t> dims{rows};
+    if (first.shape.size() == 2) {
+      dims.push_back(static_cast<std::int64_t>(first.shape[1]));
+    }
+    const auto size = c10::multiply_integers(dims), offset = static_cast<std::int64_t>(first.offset);
+    auto value = flat.narrow(0, offset, size).view(dims).detach();
+    value.requires_grad_(true);
+    value.mutable_grad() = flat_gradient.narrow(0, offset, size).view(dims);
+    return value;
+  }
+
+  void make_leaves() {
+    const auto total = static_cast<std::int64_t>(parameters.back().offset + parameters.back().size());
+    flat = at::empty({total}, at::kFloat);
+    flat_gradient = at::zeros({total}, at::kFloat);
+    std::size_t next = 0;
+    embedding = leaf(next, 1);
+    for (std::uint32_t i = 0; i < shape.layers; ++i) {
+      auto& l = layers.emplace_back();
+      l.norm1 = leaf(next, 1);
+      l.qkv = leaf(next, 3);
+      l.out = leaf(next, 1);
+      l.norm2 = leaf(next, 1);
+      l.gate_up = leaf(next, 2);
+      l.down = leaf(next, 1);
+    }
+    final_norm = leaf(next, 1);
+  }
+
+  void draw_weights(std::uint64_t seed) {
+    world::random_source random(world::mix64(seed, 7));
+    auto* values = flat.data_ptr<float>();
+    for (const auto& p : parameters) {
+      const bool output = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
+      const auto deviation = 0.5 / std::sqrt(static_cast<double>(p.shape.back())) / (output ? std::sqrt(2.0 * shape.layers) : 1);
+      for (std::size_t i = 0; i < p.size(); ++i) {
+        values[p.offset + i] = p.shape.size() == 1 ? 1.0f : static_cast<float>(deviation) * normal(random);
+      }
+    }
+  }
+
+  at::Tensor product(const at::Tensor& x, const at::Tensor& weight) { return at::linear(x, weight.to(products)); }
+
+  struct inputs {
+    at::Tensor ids, mask, cos, sin;
+    std::int64_t rows, width;
+  };
+
+  inputs prepare(const packed_batch& batch);
+  at::Tensor attention(const at::Tensor& x, const layer& l, const inputs& in);
+  at::Tensor forward(const inputs& in);
+};
+
+net::impl::inputs net::impl::prepare(const packed_batch& batch) {
+  inputs in;
+  in.rows = batch.rows;
+  in.width = batch.width;
+  const auto places = in.rows * in.width;
+  in.ids = at::tensor(at::ArrayRef<std::int64_t>(batch.ids), at::kLong);
+  auto mask = at::empty({in.rows, 1, in.width, in.width}, at::kFloat);
+  fused::block_causal_mask(batch.segments.data(), in.rows, in.width, mask.data_ptr<float>());
+  in.mask = mask.to(products);
+  const std::int64_t half = shape.head_dim / 2;
+  in.cos = at::empty({places, half}, at::kFloat);
+  in.sin = at::empty({places, half}, at::kFloat);
+  std::vector<double> frequency;
+  for (std::int64_t i = 0; i < half; ++i) {
+    frequency.push_back(std::pow(shape.rope_theta, -2.0 * static_cast<double>(i) / shape.head_dim));
+  }
+  auto *cos = in.cos.data_ptr<float>(), *sin = in.sin.data_ptr<float>();
+  for (std::int64_t i = 0; i < places * half; ++i) {
+    const auto angle = batch.positions[static_cast<std::size_t>(i / half)] * frequency[static_cast<std::size_t>(i % half)];
+    cos[i] = static_cast<float>(std::cos(angle));
+    sin[i] = static_cast<float>(std::sin(angle));
+  }
+  return in;
+}
+
+at::Tensor net::impl::attention(const at::Tensor& x, const layer& l, const inputs& in) {
+  const std::int64_t heads = shape.heads, kv = shape.kv_heads, dim = shape.head_dim;
+  const auto places = in.rows * in.width;
+  const auto qkv = product(x, l.qkv).view({places, heads + 2 * kv, dim});
+  const auto turned = rotary::apply(qkv.narrow(1, 0, heads + kv).to(at::kFloat), in.cos, in.sin).to(products);
+  const auto split = [&](const at::Tensor& t, std::int64_t first, std::int64_t count) {
+    auto part = t.narrow(1, first, count).view({in.rows, in.width, count, dim}).transpose(1, 2);
+    return count == heads ? part : part.repeat_interleave(heads / kv, 1);
+  };
+  const auto mixed = at::scaled_dot_product_attention(split(turned, 0, heads), split(turned, heads, kv),
+                                                      split(qkv, heads + kv, kv), in.mask);
+  return product(mixed.transpose(1, 2).reshape({places, heads * dim}), l.out);
+}
+
+at::Tensor net::impl::forward(const inputs& in) {
+  auto x = at::embedding(embedding, in.ids);
+  const std::int64_t m = shape.intermediate;
+  for (const auto& l : layers) {
+    x = x + attention(rms_norm::apply(x, l.norm1, shape.norm_eps, products), l, in);
+    const auto both = product(rms_norm::apply(x, l.norm2, shape.norm_eps, products), l.gate_up);
+    x = x + product(at::silu(both.narrow(1, 0, m)) * both.narrow(1, m, m), l.down);
+  }
+  return product(rms_norm::apply(x, final_norm, shape.norm_eps, products), embedding);
+}
+
+net::net(const net_shape& shape, std::uint64_t seed, product_type products) : impl_(std::make_unique<impl>()) {
+  impl_->shape = shape;
+  impl_->products = products == product_type::bf16 ? at::kBFloat16 : at::kFloat;
+  impl_->describe_all();
+  impl_->make_leaves();
+  impl_->draw_weights(seed);
+}
+
+net::~net() = default;
+
+const net_shape& net::shape() const { return impl_->shape; }
+
+const std::vector<parameter>& net::parameters() const { return impl_->parameters; }
+
+std::span<float> net::weights() {
+  return {impl_->flat.data_ptr<float>(), static_cast<std::size_t>(impl_->flat.numel())};
+}
+
+std::span<const float> net::gradients() const {
+  return {impl_->flat_gradient.const_data_ptr<float>(), static_cast<std::size_t>(impl_->flat_gradient.numel())};
+}
+
+step_loss net::forward_backward(const packed_batch& batch) {
+  impl_->flat_gradient.zero_();
+  const auto logits = impl_->forward(impl_->prepare(batch));
+  // The gradient of the weighted mean cross-entropy by the logits is written down directly: softmax minus target.
+  auto gradient = at::softmax(logits.detach(), 1, at::kFloat);
+  const auto loss = fused::cross_entropy_gradient(batch, gradient.data_ptr<float>(), gradient.size(1));
+  logits.backward(gradient.to(logits.scalar_type()));
+  return {loss.answer, loss.prompt};
+}
+
+std::vector<float> net::logits(const packed_batch& batch) {
+  const at::NoGradGuard no_gradient;
+  const auto out = impl_->forward(impl_->prepare(batch)).to(at::kFloat).contiguous();
+  return {out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
+}
+
+} // namespace virga::models::train
