@@ -10,6 +10,7 @@ namespace virga::models {
 struct shard_options {
   dtype compute = dtype::f32;                    ///< f32 or f64
   std::uint64_t kv_bytes = 256u * 1024 * 1024;   ///< bound on KV memory
+  std::vector<stage> stages;                     ///< empty: those of the folder; else some of them, cut as finely as wanted
 };
 
 /// Plain C++, every output summed in an order fixed by its own row and keys: bit-identical over cuts, chunks, truncation

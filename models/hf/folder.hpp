@@ -49,18 +49,29 @@ public:
   /// virga.json that its own tensors belong to it.
   const std::string& digest() const { return digest_; }
 
+  /// Tensor name to SHA-256 (over dtype, shape and bytes) of the whole model, also when only a part is held.
+  const std::map<std::string, std::string>& hashes() const { return hashes_; }
+
   /// By Hugging Face name, e.g. "model.layers.0.self_attn.q_proj.weight". @throws bad_model when missing
   const tensor_view& weight(const std::string& name) const;
 
-  /// The chat template of tokenizer_config.json, when there is one.
+  /// All tensors held, by name.
+  const std::map<std::string, tensor_view>& weights() const { return weights_->tensors(); }
+
+  /// chat_template.jinja, else the chat template of tokenizer_config.json, when there is one.
   const std::optional<std::string>& chat_template() const { return chat_template_; }
 
 private:
+  void read_cut_list();
+  void check_shapes() const;
+  void check_hashes();
+
   std::filesystem::path dir_;
   model_config config_;
   generation_defaults generation_;
   std::vector<stage> stages_;
   std::string digest_;
+  std::map<std::string, std::string> hashes_;
   std::optional<std::string> chat_template_;
   std::shared_ptr<const safetensors_file> weights_;
 };

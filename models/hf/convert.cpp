@@ -1,0 +1,58 @@
+#include "models/hf/convert.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace virga::models::hf {
+
+namespace {
+
+/// Unaligned little-endian load.
+template <class Raw>
+Raw load(const std::byte* at) {
+  static_assert(std::endian::native == std::endian::little);
+  Raw raw;
+  std::memcpy(&raw, at, sizeof raw);
+  return raw;
+}
+
+float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+
+float from_f16(std::uint16_t bits) {
+  int exponent = bits >> 10 & 31;
+  float mantissa = static_cast<float>(bits & 1023);
+  float sign = bits & 0x8000 ? -1.f : 1.f;
+  if (exponent == 31)
+    return mantissa != 0 ? NAN : sign * INFINITY;
+  if (exponent == 0)
+    return sign * std::ldexp(mantissa, -24);
+  return sign * std::ldexp(mantissa + 1024.f, exponent - 25);
+}
+
+template <class Real, class Raw, class Convert>
+std::vector<Real> convert_all(const tensor_view& t, Convert convert) {
+  std::vector<Real> out(t.data.size() / sizeof(Raw));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<Real>(convert(load<Raw>(t.data.data() + i * sizeof(Raw))));
+  return out;
+}
+
+} // namespace
+
+template <class Real>
+std::vector<Real> to_reals(const tensor_view& t) {
+  switch (t.type) {
+    case dtype::f64: return convert_all<Real, double>(t, [](double v) { return v; });
+    case dtype::f32: return convert_all<Real, float>(t, [](float v) { return v; });
+    case dtype::bf16: return convert_all<Real, std::uint16_t>(t, from_bf16);
+    case dtype::f16: return convert_all<Real, std::uint16_t>(t, from_f16);
+    case dtype::i8_rows: break;
+  }
+  throw std::logic_error("to_reals: tensor files hold no i8_rows");
+}
+
+template std::vector<float> to_reals(const tensor_view&);
+template std::vector<double> to_reals(const tensor_view&);
+
+} // namespace virga::models::hf

@@ -1,0 +1,15 @@
+// models/hf/convert.hpp: the numbers of a tensor as f64 or f32.
+#pragma once
+
+#include "models/hf/safetensors.hpp"
+
+namespace virga::models::hf {
+
+/// All elements in row-major order. Widening is exact; F64 to float rounds to nearest.
+template <class Real>
+std::vector<Real> to_reals(const tensor_view& t);
+
+extern template std::vector<float> to_reals(const tensor_view&);
+extern template std::vector<double> to_reals(const tensor_view&);
+
+} // namespace virga::models::hf

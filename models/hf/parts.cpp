@@ -1,0 +1,131 @@
+#include "models/hf/parts.hpp"
+
+#include "models/hf/config.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
+namespace virga::models::hf {
+
+namespace {
+
+/// SHA-256 as one value.
+class sha256 {
+public:
+  sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+      throw std::runtime_error("OpenSSL refuses SHA-256; is it in a mode without it?");
+  }
+  void add(std::span<const std::byte> bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
+  void add(const std::string& text) { add(std::as_bytes(std::span(text))); }
+  std::string hex() {
+    std::array<unsigned char, 32> sum{};
+    EVP_DigestFinal_ex(context_.get(), sum.data(), nullptr);
+    std::string out;
+    for (auto byte : sum)
+      out += {"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+    return out;
+  }
+
+private:
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
+};
+
+void add_layer(const model_config& c, std::uint32_t index, shape_list& out) {
+  auto p = "model.layers." + std::to_string(index) + ".";
+  std::uint64_t h = c.hidden_size, i = c.intermediate_size;
+  std::uint64_t q = std::uint64_t{c.num_attention_heads} * c.head_dim, kv = std::uint64_t{c.num_key_value_heads} * c.head_dim;
+  out[p + "input_layernorm.weight"] = {h};
+  out[p + "self_attn.q_proj.weight"] = {q, h};
+  out[p + "self_attn.k_proj.weight"] = {kv, h};
+  out[p + "self_attn.v_proj.weight"] = {kv, h};
+  out[p + "self_attn.o_proj.weight"] = {h, q};
+  out[p + "post_attention_layernorm.weight"] = {h};
+  out[p + "mlp.gate_proj.weight"] = {i, h};
+  out[p + "mlp.up_proj.weight"] = {i, h};
+  out[p + "mlp.down_proj.weight"] = {h, i};
+}
+
+} // namespace
+
+shape_list tensors_of(const model_config& c, const std::vector<stage>& stages) {
+  const std::string embedding = "model.embed_tokens.weight";
+  const std::vector<std::uint64_t> vocab_by_hidden{c.vocab_size, c.hidden_size};
+  shape_list out;
+  for (auto& s : stages) {
+    if (s.kind == stage_kind::embedding)
+      out[embedding] = vocab_by_hidden;
+    for (auto layer = s.first; s.kind == stage_kind::layers && layer < s.last; ++layer)
+      add_layer(c, layer, out);
+    if (s.kind == stage_kind::head) {
+      out["model.norm.weight"] = {c.hidden_size};
+      out[c.tie_word_embeddings ? embedding : "lm_head.weight"] = vocab_by_hidden;
+    }
+  }
+  return out;
+}
+
+std::vector<stage> whole_model(const model_config& c) {
+  return {{stage_kind::embedding, 0, 0}, {stage_kind::layers, 0, c.num_hidden_layers}, {stage_kind::head, 0, 0}};
+}
+
+std::string hash_of(const tensor_view& t) {
+  sha256 sum;
+  auto head = std::string(to_string(t.type));
+  for (auto n : t.shape)
+    head += " " + std::to_string(n);
+  sum.add(head + "\n");
+  sum.add(t.data);
+  return sum.hex();
+}
+
+std::string digest_of(const hash_list& tensors, const model_config& c) {
+  sha256 config;
+  config.add(canonical_text(c));
+  auto lines = tensors;
+  lines["config.json"] = config.hex();
+  sha256 sum;
+  for (auto& [name, hash] : lines)
+    sum.add(name + " " + hash + "\n");
+  return sum.hex();
+}
+
+bool holds(const std::vector<stage>& whole, const std::vector<stage>& part) {
+  auto has = [&whole](stage_kind kind, std::uint32_t layer) {
+    return std::any_of(whole.begin(), whole.end(), [=](const stage& w) {
+      return w.kind == kind && (kind != stage_kind::layers || (w.first <= layer && layer < w.last));
+    });
+  };
+  for (auto& s : part)
+    for (auto layer = s.first; layer == s.first || layer < s.last; ++layer)
+      if (!has(s.kind, layer))
+        return false;
+  return true;
+}
+
+void check_order(const std::vector<stage>& stages, std::uint32_t model_layers, const std::string& where) {
+  auto complain = [&](const std::string& what) { throw bad_model(where + ": " + what); };
+  if (stages.empty())
+    complain("no stage is named; name at least one of embedding, layers and head");
+  std::uint32_t next = 0;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    auto& s = stages[i];
+    if (s.kind == stage_kind::embedding && i != 0)
+      complain("the embedding must stand first, and once");
+    if (s.kind == stage_kind::head && i + 1 != stages.size())
+      complain("the head must stand last, and once");
+    if (s.kind != stage_kind::layers)
+      continue;
+    if (s.first >= s.last || s.last > model_layers)
+      complain("there are no layers " + std::to_string(s.first) + "-" + std::to_string(std::int64_t{s.last} - 1)
+               + "; the model has the layers 0-" + std::to_string(model_layers - 1));
+    if (s.first < next)
+      complain("layer " + std::to_string(s.first) + " stands after layer " + std::to_string(next - 1)
+               + "; name the layers in ascending order, each once");
+    next = s.last;
+  }
+}
+
+} // namespace virga::models::hf

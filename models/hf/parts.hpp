@@ -1,0 +1,32 @@
+// models/hf/parts.hpp: which tensors make up which stage, and their hashes. Private to models/hf.
+#pragma once
+
+#include "models/hf/folder.hpp"
+
+namespace virga::models::hf {
+
+/// SHA-256 of each tensor by name, as 64 hexadecimal digits.
+using hash_list = std::map<std::string, std::string>;
+/// Shape of each tensor by name.
+using shape_list = std::map<std::string, std::vector<std::uint64_t>>;
+
+/// The tensors that these stages need. A tied head needs the embedding's matrix.
+shape_list tensors_of(const model_config& c, const std::vector<stage>& stages);
+
+/// embedding, all layers in one stage, head.
+std::vector<stage> whole_model(const model_config& c);
+
+/// Over dtype, shape and bytes, so that equal bytes of another dtype differ.
+std::string hash_of(const tensor_view& t);
+
+/// The model's digest: SHA-256 over the lines "NAME SHA256\n", sorted by name, with one more line "config.json SHA256" for the
+/// config's canonical text.
+std::string digest_of(const hash_list& tensors, const model_config& c);
+
+/// Whether everything that `part` names is in `whole`.
+bool holds(const std::vector<stage>& whole, const std::vector<stage>& part);
+
+/// At least one stage; embedding first, layers ascending and within the model, head last. @throws bad_model
+void check_order(const std::vector<stage>& stages, std::uint32_t model_layers, const std::string& where);
+
+} // namespace virga::models::hf

@@ -1,0 +1,152 @@
+#include "models/paged_shard.hpp"
+
+#include "models/defaults.hpp"
+#include "models/hf/parts.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <set>
+
+namespace virga::models {
+
+namespace {
+
+shard_info make_info(const hf::model_folder& folder, const shard_options& options) {
+  auto& c = folder.config();
+  return {stages_for(folder, options), c.num_hidden_layers, c.hidden_size, c.vocab_size, c.max_position_embeddings,
+          options.compute, folder.digest()};
+}
+
+std::vector<std::uint32_t> lane_starts(const std::vector<stage>& stages) {
+  std::vector<std::uint32_t> out{0};
+  for (auto& s : stages)
+    out.push_back(out.back() + (s.kind == stage_kind::layers ? s.last - s.first : 0));
+  return out;
+}
+
+std::uint64_t page_bytes(const hf::model_config& c, dtype compute) {
+  return std::uint64_t{2} * c.num_key_value_heads * c.head_dim * defaults::kv_page_positions * size_of(compute);
+}
+
+template <class Real>
+bool all_finite(const byte_buffer& data) {
+  for (std::size_t at = 0; at + sizeof(Real) <= data.size(); at += sizeof(Real)) {
+    Real v;
+    std::memcpy(&v, data.data() + at, sizeof v);
+    if (!std::isfinite(v))
+      return false;
+  }
+  return true;
+}
+
+std::string shape_text(const tensor& t) {
+  return std::string(to_string(t.type)) + " [" + std::to_string(t.rows) + ", " + std::to_string(t.cols) + "] in "
+         + std::to_string(t.data.size()) + " bytes";
+}
+
+} // namespace
+
+std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options) {
+  if (options.compute != dtype::f32 && options.compute != dtype::f64)
+    throw bad_model("a shard computes in f32 or f64, not in " + std::string(to_string(options.compute)));
+  if (options.stages.empty())
+    return folder.stages();
+  hf::check_order(options.stages, folder.config().num_hidden_layers, "the stages to run");
+  if (!hf::holds(folder.stages(), options.stages))
+    throw bad_model(folder.dir().string() + ": holds " + describe(folder.stages()) + ", so "
+                    + describe(options.stages) + " cannot be run from it");
+  return options.stages;
+}
+
+paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
+    : info_(make_info(folder, options)), lane_begin_(lane_starts(info_.stages)),
+      kv_(lane_begin_.back(), page_bytes(folder.config(), options.compute), options.kv_bytes) {}
+
+std::uint32_t paged_shard::row_count(const segment& s) {
+  return s.rows.rows > 0 ? s.rows.rows : static_cast<std::uint32_t>(s.tokens.size());
+}
+
+std::uint64_t paged_shard::length(sequence seq, std::uint32_t stage_index) const {
+  if (!kv_.knows(seq) || stage_index >= info_.stages.size())
+    throw bad_segment("sequence " + std::to_string(static_cast<std::uint64_t>(seq)) + " or stage "
+                      + std::to_string(stage_index) + " does not exist in this shard");
+  bool has_kv = lane_begin_[stage_index] < lane_begin_[stage_index + 1];
+  return has_kv ? kv_.lane(seq, lane_begin_[stage_index]).length : 0;
+}
+
+std::vector<segment_result> paged_shard::step(std::span<const segment> batch) {
+  std::set<sequence> seen;
+  std::vector<kv_growth> growths;
+  for (auto& s : batch) {
+    check(s);
+    if (!seen.insert(s.seq).second)
+      throw bad_segment("two segments of one batch belong to the same sequence");
+    growths.push_back({s.seq, lane_begin_[s.first_stage], lane_begin_[s.last_stage + 1], row_count(s)});
+  }
+  auto copies = kv_.reserve(growths);
+  try {
+    for (auto& c : copies)
+      copy_page(c);
+    auto results = run(batch);
+    kv_.commit(growths);
+    return results;
+  } catch (...) {
+    kv_.abandon(growths);
+    throw;
+  }
+}
+
+void paged_shard::check(const segment& s) const {
+  if (!kv_.knows(s.seq))
+    throw bad_segment("sequence " + std::to_string(static_cast<std::uint64_t>(s.seq)) + " is not open");
+  if (s.first_stage > s.last_stage || s.last_stage >= info_.stages.size())
+    throw bad_segment("the stages " + std::to_string(s.first_stage) + " to " + std::to_string(s.last_stage)
+                      + " were asked for, but this shard has " + std::to_string(info_.stages.size()));
+  check_input(s);
+  check_wants(s);
+  check_position(s);
+}
+
+void paged_shard::check_input(const segment& s) const {
+  if (info_.stages[s.first_stage].kind == stage_kind::embedding) {
+    if (s.tokens.empty() || s.rows.rows > 0 || !s.rows.data.empty())
+      throw bad_segment("a segment that begins at the embedding takes tokens, at least one, and no rows");
+    for (auto id : s.tokens)
+      if (id >= info_.vocab)
+        throw bad_segment("the token id " + std::to_string(id) + " is beyond the model's vocabulary of "
+                          + std::to_string(info_.vocab));
+    return;
+  }
+  auto& t = s.rows;
+  if (!s.tokens.empty() || t.rows == 0 || t.cols != info_.hidden || t.type != info_.compute
+      || t.data.size() != std::uint64_t{t.rows} * t.cols * size_of(t.type))
+    throw bad_segment("the rows are " + shape_text(t) + ", but this stage takes "
+                      + std::string(to_string(info_.compute)) + " [1 or more, " + std::to_string(info_.hidden)
+                      + "] and no tokens");
+  if (!(t.type == dtype::f64 ? all_finite<double>(t.data) : all_finite<float>(t.data)))
+    throw bad_segment("the rows contain NaN or infinity");
+}
+
+void paged_shard::check_position(const segment& s) const {
+  auto count = row_count(s);
+  if (s.base > info_.max_positions || count > info_.max_positions - s.base)
+    throw bad_segment(std::to_string(count) + " positions from " + std::to_string(s.base)
+                      + " on do not fit into the model's context of " + std::to_string(info_.max_positions));
+  for (auto i = lane_begin_[s.first_stage]; i < lane_begin_[s.last_stage + 1]; ++i)
+    if (auto have = kv_.lane(s.seq, i).length; have != s.base)
+      throw stale_position(have, s.base);
+}
+
+void paged_shard::check_wants(const segment& s) const {
+  bool head = info_.stages[s.last_stage].kind == stage_kind::head;
+  auto& w = s.want;
+  if (head && w.rows != rows_wanted::none)
+    throw bad_segment("hidden rows are wanted of the head, which has none; end the segment one stage earlier");
+  if (!head && (w.logits != rows_wanted::none || w.tokens != rows_wanted::none))
+    throw bad_segment("logits or tokens are wanted of a stage that is no head");
+  if (!(w.choose.temperature >= 0) || std::isinf(w.choose.temperature))
+    throw bad_segment("the temperature is " + std::to_string(w.choose.temperature)
+                      + "; it must be 0 or more and finite");
+}
+
+} // namespace virga::models

@@ -1,0 +1,50 @@
+// models/paged_shard.hpp: what both shards have in common: checks of a batch, sequences, pages. A shard adds the
+// arithmetic and the bytes. Private to models/.
+#pragma once
+
+#include "models/kv.hpp"
+#include "models/make_shard.hpp"
+
+namespace virga::models {
+
+/// The stages asked for, or those of the folder. @throws bad_model when the folder does not hold them
+std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options);
+
+class paged_shard : public shard {
+public:
+  const shard_info& info() const final { return info_; }
+  sequence open() final { return kv_.open(); }
+  sequence fork(sequence seq, std::uint64_t length) final { return kv_.fork(seq, length); }
+  void truncate(sequence seq, std::uint64_t length) final { kv_.truncate(seq, length); }
+  void close(sequence seq) final { kv_.close(seq); }
+  std::uint64_t length(sequence seq, std::uint32_t stage_index) const final;
+  std::vector<segment_result> step(std::span<const segment> batch) final;
+  std::uint64_t kv_bytes() const final { return kv_.bytes(); }
+  std::uint64_t kv_bytes_limit() const final { return kv_.limit(); }
+  std::uint64_t kv_bytes_for(std::uint64_t positions) const final { return kv_.bytes_for(positions); }
+
+protected:
+  paged_shard(const hf::model_folder& folder, const shard_options& options);
+
+  /// Computes a batch that was checked and has its pages; each lane still has its old length.
+  virtual std::vector<segment_result> run(std::span<const segment> batch) = 0;
+  /// Copies the first positions of a page. `to` may be a page never seen before.
+  virtual void copy_page(const page_copy& copy) = 0;
+
+  /// Lanes of the stages [0, stage_index): the first lane of that stage.
+  std::uint32_t first_lane(std::uint32_t stage_index) const { return lane_begin_[stage_index]; }
+  const lane_kv& lane(sequence seq, std::uint32_t index) const { return kv_.lane(seq, index); }
+  static std::uint32_t row_count(const segment& s);
+
+private:
+  void check(const segment& s) const;
+  void check_input(const segment& s) const;
+  void check_position(const segment& s) const;
+  void check_wants(const segment& s) const;
+
+  shard_info info_;
+  std::vector<std::uint32_t> lane_begin_;  ///< one more entry than stages
+  kv_table kv_;
+};
+
+} // namespace virga::models

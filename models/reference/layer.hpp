@@ -1,0 +1,69 @@
+// models/reference/layer.hpp: one Llama decoder layer of the reference shard.
+#pragma once
+
+#include "models/hf/folder.hpp"
+#include "models/reference/attention.hpp"
+#include "models/reference/math.hpp"
+#include "models/rotary.hpp"
+
+#include <string>
+
+namespace virga::models::reference {
+
+template <class Real>
+struct layer {
+  std::vector<Real> attention_norm, mlp_norm;
+  matrix<Real> q, k, v, o, gate, up, down;
+
+  layer(const hf::model_folder& f, std::uint32_t index) {
+    auto at = "model.layers." + std::to_string(index) + ".";
+    auto m = [&](const char* name) { return matrix<Real>(f.weight(at + name + ".weight")); };
+    attention_norm = hf::to_reals<Real>(f.weight(at + "input_layernorm.weight"));
+    mlp_norm = hf::to_reals<Real>(f.weight(at + "post_attention_layernorm.weight"));
+    q = m("self_attn.q_proj"), k = m("self_attn.k_proj"), v = m("self_attn.v_proj"), o = m("self_attn.o_proj");
+    gate = m("mlp.gate_proj"), up = m("mlp.up_proj"), down = m("mlp.down_proj");
+  }
+};
+
+/// cos and sin of consecutive positions, [count, dim / 2] each.
+template <class Real>
+struct angles {
+  std::vector<Real> cos, sin;
+  std::size_t half;
+
+  angles(const rotary& r, std::size_t dim, std::uint64_t base, std::size_t count)
+      : cos(count * dim / 2), sin(count * dim / 2), half(dim / 2) {
+    for (std::size_t i = 0; i < count; ++i)
+      r.fill(base + i, std::span(cos).subspan(i * half, half), std::span(sin).subspan(i * half, half));
+  }
+};
+
+/// x [count, hidden] at positions base.. -> what attention adds to it; writes the positions' keys and values.
+template <class Real>
+rows<Real> attention(const layer<Real>& w, const rows<Real>& x, const head_shape& s, const angles<Real>& turn,
+                     std::uint64_t base, const std::vector<Real*>& pages) {
+  auto q = w.q.times(x), k = w.k.times(x), v = w.v.times(x);
+  auto q_width = s.heads * s.dim, kv_width = s.kv_heads * s.dim, count = q.size() / q_width;
+  rows<Real> out(q.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    rotate(&q[i * q_width], s.heads, s.dim, &turn.cos[i * turn.half], &turn.sin[i * turn.half]);
+    rotate(&k[i * kv_width], s.kv_heads, s.dim, &turn.cos[i * turn.half], &turn.sin[i * turn.half]);
+    store(pages[(base + i) / defaults::kv_page_positions], base + i, &k[i * kv_width], &v[i * kv_width], s);
+  }
+  std::vector<const Real*> seen(pages.begin(), pages.end());
+  for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t h = 0; h < s.heads; ++h)
+      attend(seen, base + i + 1, h * s.kv_heads / s.heads, s, &q[i * q_width + h * s.dim],
+             &out[i * q_width + h * s.dim]);
+  return w.o.times(out);
+}
+
+/// x [count, hidden] -> what the SwiGLU block adds to it. Source: Shazeer 2020.
+template <class Real>
+rows<Real> mlp(const layer<Real>& w, const rows<Real>& x) {
+  auto a = w.gate.times(x);
+  swiglu(a, w.up.times(x));
+  return w.down.times(a);
+}
+
+} // namespace virga::models::reference

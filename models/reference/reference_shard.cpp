@@ -1,0 +1,139 @@
+#include "models/paged_shard.hpp"
+#include "models/reference/layer.hpp"
+#include "models/sampler.hpp"
+
+#include <cstring>
+
+namespace virga::models {
+
+namespace {
+
+using namespace reference;
+
+template <class Real>
+constexpr dtype dtype_of = sizeof(Real) == 8 ? dtype::f64 : dtype::f32;
+
+/// The last or all rows as they travel.
+template <class Real>
+tensor to_tensor(const rows<Real>& x, std::size_t width, rows_wanted which) {
+  auto count = which == rows_wanted::all ? x.size() / width : 1;
+  tensor t{dtype_of<Real>, static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(width), {}};
+  t.data.resize(count * width * sizeof(Real));
+  std::memcpy(t.data.data(), x.data() + x.size() - count * width, t.data.size());
+  return t;
+}
+
+template <class Real>
+class reference_shard final : public paged_shard {
+public:
+  reference_shard(const hf::model_folder& folder, const shard_options& options)
+      : paged_shard(folder, options), config_(folder.config()),
+        shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim},
+        rotary_(config_.head_dim, config_.rope_theta) {
+    for (auto& s : info().stages)
+      load(folder, s);
+  }
+
+private:
+  void load(const hf::model_folder& f, const stage& s) {
+    const std::string table = "model.embed_tokens.weight";
+    if (s.kind == stage_kind::embedding)
+      embedding_ = hf::to_reals<Real>(f.weight(table));
+    if (s.kind == stage_kind::head) {
+      norm_ = hf::to_reals<Real>(f.weight("model.norm.weight"));
+      head_ = matrix<Real>(f.weight(config_.tie_word_embeddings ? table : "lm_head.weight"));
+    }
+    for (auto i = s.first; s.kind == stage_kind::layers && i < s.last; ++i)
+      layers_.emplace_back(f, i);
+  }
+
+  std::vector<segment_result> run(std::span<const segment> batch) override {
+    std::vector<segment_result> out;
+    for (auto& s : batch)
+      out.push_back(run(s));
+    return out;
+  }
+
+  segment_result run(const segment& s) {
+    auto x = input(s);
+    angles<Real> turn(rotary_, shape_.dim, s.base, row_count(s));
+    auto last_layer = first_lane(s.last_stage + 1);
+    for (auto i = first_lane(s.first_stage); i < last_layer; ++i) {
+      add(x, attention(layers_[i], rms_norm(x, layers_[i].attention_norm, config_.rms_norm_eps), shape_, turn, s.base,
+                       pages_of(lane(s.seq, i))));
+      add(x, mlp(layers_[i], rms_norm(x, layers_[i].mlp_norm, config_.rms_norm_eps)));
+    }
+    if (info().stages[s.last_stage].kind == stage_kind::head)
+      return decide(s, x);
+    segment_result r;
+    if (s.want.rows != rows_wanted::none)
+      r.rows = to_tensor(x, info().hidden, s.want.rows);
+    return r;
+  }
+
+  rows<Real> input(const segment& s) const {
+    rows<Real> x(row_count(s) * std::size_t{info().hidden});
+    for (std::size_t i = 0; i < s.tokens.size(); ++i)
+      std::copy_n(&embedding_[std::size_t{s.tokens[i]} * info().hidden], info().hidden, &x[i * info().hidden]);
+    if (s.tokens.empty())
+      std::memcpy(x.data(), s.rows.data.data(), s.rows.data.size());
+    return x;
+  }
+
+  /// The head over as many rows as anything wanted needs.
+  segment_result decide(const segment& s, rows<Real>& x) const {
+    auto& w = s.want;
+    segment_result r;
+    if (w.tokens == rows_wanted::none && w.logits == rows_wanted::none)
+      return r;
+    if (w.tokens != rows_wanted::all && w.logits != rows_wanted::all)
+      x.erase(x.begin(), x.end() - info().hidden);
+    auto logits = head_.times(rms_norm(x, norm_, config_.rms_norm_eps));
+    if (w.logits != rows_wanted::none)
+      r.logits = to_tensor(logits, info().vocab, w.logits);
+    auto count = logits.size() / info().vocab;
+    auto first = w.tokens == rows_wanted::all ? 0 : w.tokens == rows_wanted::last ? count - 1 : count;
+    for (auto i = first; i < count; ++i)
+      r.choices.push_back(choose_token(std::span<const Real>(logits).subspan(i * info().vocab, info().vocab), w.choose,
+                                       s.base + row_count(s) - count + i + 1, w.top_n));
+    return r;
+  }
+
+  Real* page(page_id id) {
+    if (pages_.size() <= id)
+      pages_.resize(std::size_t{id} + 1);
+    if (!pages_[id])
+      pages_[id] = std::make_unique<Real[]>(shape_.page_reals());
+    return pages_[id].get();
+  }
+
+  std::vector<Real*> pages_of(const lane_kv& l) {
+    std::vector<Real*> out;
+    for (auto id : l.pages)
+      out.push_back(page(id));
+    return out;
+  }
+
+  void copy_page(const page_copy& c) override {
+    auto to = page(c.to);
+    std::copy_n(page(c.from), shape_.page_reals(), to);
+  }
+
+  hf::model_config config_;
+  head_shape shape_;
+  rotary rotary_;
+  std::vector<Real> embedding_, norm_;
+  matrix<Real> head_;
+  std::vector<layer<Real>> layers_;  ///< by lane
+  std::vector<std::unique_ptr<Real[]>> pages_;
+};
+
+} // namespace
+
+std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options) {
+  if (options.compute == dtype::f64)
+    return std::make_unique<reference_shard<double>>(folder, options);
+  return std::make_unique<reference_shard<float>>(folder, options);
+}
+
+} // namespace virga::models
