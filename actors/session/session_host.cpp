@@ -11,6 +11,11 @@ namespace virga {
 
 session_host_state::session_host_state(session_host_actor::pointer self_ptr) : self(self_ptr) {}
 
+session_host_state::~session_host_state() {
+  for (auto& [id, s] : sessions)
+    caf::anon_send_exit(s.actor, caf::exit_reason::user_shutdown);
+}
+
 void session_host_state::accept(call<generate>& request) {
   auto& hdr = request.hdr;
   auto refuse = [&](ec code, std::string text, std::uint64_t detail = 0) {
@@ -60,10 +65,6 @@ session_host_actor::behavior_type make_session_host(session_host_actor::stateful
   auto& st = self->state;
   st.options = std::move(options);
   self->set_down_handler([&st](const caf::down_msg& down) { st.forget(down); });
-  self->attach_functor([&st] {
-    for (auto& [id, s] : st.sessions)
-      caf::anon_send_exit(s.actor, caf::exit_reason::user_shutdown);
-  });
   return {[&st](call<generate>& c) { st.accept(c); },
           [&st](call<cancel>& c) { st.stop(c); },
           [&st](drain_atom) { st.draining = true; },

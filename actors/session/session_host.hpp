@@ -43,6 +43,7 @@ using session_host_actor = session_host::extend_with<caf::typed_actor<
 
 struct session_host_state {
   explicit session_host_state(session_host_actor::pointer self);
+  ~session_host_state();  ///< its sessions end with it
 
   void accept(call<generate>& request);
   void stop(call<cancel>& request);
