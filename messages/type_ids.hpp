@@ -5,6 +5,7 @@
 #include "messages/types.hpp"
 
 #include <caf/error.hpp>
+#include <caf/make_message.hpp>
 #include <caf/message.hpp>
 
 #include <cstdint>
