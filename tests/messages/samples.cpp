@@ -1,0 +1,230 @@
+#include "tests/messages/samples.hpp"
+
+#include "messages/checks.hpp"
+#include "messages/crc32c.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <tuple>
+
+namespace virga {
+
+// Comparison for the tests: bit by bit, so that a NaN equals itself.
+static auto parts(const sampling& x) { return std::make_tuple(std::bit_cast<std::uint64_t>(x.temperature), x.seed); }
+static auto parts(const role_status& x) { return std::tie(x.kind, x.incarnation); }
+static auto parts(const place& x) { return std::tie(x.node, x.stages); }
+static auto parts(const work_times& x) { return std::tie(x.queue_us, x.compute_us); }
+static auto parts(const tensor& x) { return std::tie(x.type, x.rows, x.cols, x.data); }
+
+static bool operator==(const sampling& a, const sampling& b) { return parts(a) == parts(b); }
+static bool operator==(const role_status& a, const role_status& b) { return parts(a) == parts(b); }
+static bool operator==(const place& a, const place& b) { return parts(a) == parts(b); }
+static bool operator==(const work_times& a, const work_times& b) { return parts(a) == parts(b); }
+static bool operator==(const tensor& a, const tensor& b) { return parts(a) == parts(b); }
+
+static auto parts(const hello& x) {
+  return std::tie(x.protocol, x.site, x.node, x.model_digest, x.first_layer, x.last_layer, x.hidden, x.wire, x.roles);
+}
+static auto parts(const status& x) { return std::tie(x.roles); }
+static auto parts(const ping& x) { return std::tie(x.stamp); }
+static auto parts(const pong& x) { return std::tie(x.stamp); }
+static auto parts(const credit& x) { return std::tie(x.bytes); }
+static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose); }
+static auto parts(const open_session& x) {
+  return std::tie(x.model_digest, x.first_layer, x.last_layer, x.hidden, x.wire, x.prompt_tokens, x.max_tokens);
+}
+static auto parts(const verify& x) { return std::tie(x.base, x.want, x.rows); }
+static auto parts(const close_session&) { return std::tuple<>{}; }
+static auto parts(const cancel&) { return std::tuple<>{}; }
+static auto parts(const opened& x) { return std::tie(x.length, x.kv_tokens); }
+static auto parts(const verified& x) { return std::tie(x.base, x.rows, x.times); }
+static auto parts(const tokens& x) { return std::tie(x.position, x.ids, x.text); }
+static auto parts(const outcome& x) {
+  return std::tie(x.error, x.error_text, x.error_detail, x.how, x.finish, x.places, x.attempts, x.prompt_tokens,
+                  x.completion_tokens, x.round_trips, x.bytes_up, x.bytes_down, x.queue_us, x.compute_us, x.link_us);
+}
+static auto parts(const failure& x) { return std::tie(x.code, x.detail, x.text); }
+
+namespace test {
+
+namespace {
+
+constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+
+std::uint32_t any_u32(rng& r) { return static_cast<std::uint32_t>(r()); }
+
+template <class Enum>
+Enum any_of(rng& r, std::uint8_t count) {
+  return static_cast<Enum>(pick(r, count));
+}
+
+std::vector<role_status> any_roles(rng& r, std::size_t count) {
+  std::vector<role_status> roles(count);
+  for (auto& x : roles)
+    x = {any_of<role>(r, role_count), r()};
+  return roles;
+}
+
+std::vector<place> any_places(rng& r, std::size_t count, std::size_t text) {
+  std::vector<place> places(count);
+  for (auto& x : places)
+    x = {any_text(r, text), any_text(r, text)};
+  return places;
+}
+
+std::vector<token_id> any_ids(rng& r, std::size_t count) {
+  std::vector<token_id> ids(count);
+  for (auto& x : ids)
+    x = any_u32(r);
+  return ids;
+}
+
+/// How large the variable parts are.
+struct sizes {
+  std::size_t text, prompt, list, ids, place_text;
+  std::uint32_t rows, cols;
+};
+
+outcome any_outcome(rng& r, const sizes& s) {
+  return {any_of<ec>(r, ec_count), any_text(r, s.text), r(), any_of<strategy>(r, strategy_count),
+          any_of<finish_reason>(r, 3), any_places(r, s.list, s.place_text), any_u32(r), any_u32(r), any_u32(r),
+          any_u32(r), r(), r(), r(), r(), r()};
+}
+
+std::vector<frame> of_each(rng& r, const sizes& s) {
+  auto text = [&] { return any_text(r, s.text); };
+  auto rows = [&] { return any_tensor(r, any_of<dtype>(r, dtype_count), s.rows, s.cols); };
+  auto a_dtype = [&] { return any_of<dtype>(r, dtype_count); };
+  std::vector<payload> bodies{
+    hello{any_u32(r), text(), text(), text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_roles(r, s.list)},
+    status{any_roles(r, s.list)}, ping{r()}, pong{r()}, credit{r()},
+    generate{any_of<strategy>(r, strategy_count), text(), any_text(r, s.prompt), any_u32(r),
+             sampling{std::bit_cast<double>(r()), r()}},
+    open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r)},
+    verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
+    verified{r(), rows(), {r(), r()}}, tokens{r(), any_ids(r, s.ids), text()}, any_outcome(r, s),
+    failure{static_cast<ec>(1 + pick(r, ec_count - 1)), r(), text()}};
+  std::vector<frame> frames;
+  for (auto& body : bodies)
+    frames.push_back(any_frame(r, std::move(body)));
+  return frames;
+}
+
+auto whole_ms(time_point t) { return std::chrono::duration_cast<std::chrono::milliseconds>(t - clock_start).count(); }
+
+} // namespace
+
+std::uint64_t pick(rng& r, std::uint64_t limit) { return r() % limit; }
+
+std::string any_text(rng& r, std::size_t size) {
+  std::string out(size, '\0');
+  for (auto& c : out)
+    c = static_cast<char>(r());
+  return out;
+}
+
+byte_buffer any_bytes(rng& r, std::size_t size) {
+  byte_buffer out(size);
+  for (auto& b : out)
+    b = static_cast<std::byte>(r());
+  if (size >= 16) { // an infinity and a NaN, as f64 and, in their upper halves, as f32
+    constexpr double special[2] = {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
+    std::memcpy(out.data(), special, sizeof special);
+  }
+  return out;
+}
+
+tensor any_tensor(rng& r, dtype type, std::uint32_t rows, std::uint32_t cols) {
+  return {type, rows, cols, any_bytes(r, matrix_bytes(type, rows, cols))};
+}
+
+frame any_frame(rng& r, payload body) {
+  frame f;
+  f.hdr = {{r(), r()}, any_u32(r), any_u32(r), r(), any_of<role>(r, role_count),
+           clock_start + std::chrono::milliseconds{pick(r, limits::deadline_ms)}};
+  f.sequence = r();
+  f.urgency = any_of<priority>(r, 3);
+  f.body = std::move(body);
+  return f;
+}
+
+std::vector<frame> one_of_each(rng& r) {
+  return of_each(r, {pick(r, 40), pick(r, 60), pick(r, 5), pick(r, 20), pick(r, 20),
+                     static_cast<std::uint32_t>(1 + pick(r, 3)), static_cast<std::uint32_t>(1 + pick(r, 6))});
+}
+
+std::vector<frame> emptiest() {
+  rng r{1};
+  auto frames = of_each(r, {});
+  for (auto& f : frames)
+    f.hdr = {}, f.sequence = 0, f.urgency = {};
+  return frames;
+}
+
+std::vector<frame> largest(rng& r) {
+  auto frames = of_each(r, {limits::text_bytes, limits::prompt_bytes, limits::list_items, limits::tokens_per_frame,
+                            3900, 300, 1111});
+  for (auto& f : frames) {
+    f.hdr = {{most, most}, ~0u, ~0u, most, role::offload_decider,
+             clock_start + std::chrono::milliseconds{limits::deadline_ms}};
+    f.sequence = most;
+    f.urgency = priority::bulk;
+  }
+  return frames;
+}
+
+bool same(const frame& a, const frame& b) {
+  auto head = [](const frame& f) {
+    return std::make_tuple(f.hdr.session, f.hdr.epoch, f.hdr.unit, f.hdr.incarnation, f.hdr.target,
+                           whole_ms(std::max(f.hdr.deadline, clock_start)), f.sequence, f.urgency, f.body.index());
+  };
+  if (head(a) != head(b))
+    return false;
+  return std::visit([&](auto& x) { return parts(x) == parts(std::get<std::decay_t<decltype(x)>>(b.body)); }, a.body);
+}
+
+byte_buffer wire_of(const frame& f, std::size_t slice_bytes) {
+  auto units = encode(f, clock_start, slice_bytes);
+  if (!units)
+    throw std::runtime_error("a sample cannot be encoded: " + to_string(units.error()));
+  byte_buffer all;
+  for (auto& u : *units)
+    all.insert(all.end(), u.begin(), u.end());
+  return all;
+}
+
+byte_buffer unit_of(std::span<const std::byte> body) {
+  const std::uint32_t prefix[2] = {static_cast<std::uint32_t>(body.size()), crc32c(body)};
+  byte_buffer unit(wire_prefix_bytes + body.size());
+  std::memcpy(unit.data(), prefix, wire_prefix_bytes);
+  std::copy(body.begin(), body.end(), unit.begin() + wire_prefix_bytes);
+  return unit;
+}
+
+decoded decode_all(std::span<const std::byte> bytes) {
+  frame_decoder decoder;
+  decoded out;
+  while (!bytes.empty()) {
+    auto chunk = bytes.first(std::min(bytes.size(), frame_reader::feed_bytes));
+    bytes = bytes.subspan(chunk.size());
+    if ((out.error = decoder.feed(chunk)))
+      return out;
+    for (;;) {
+      auto next = decoder.next(clock_start);
+      if (!next) {
+        out.error = next.error();
+        return out;
+      }
+      if (!*next)
+        break;
+      out.messages.push_back(std::move(**next));
+    }
+  }
+  return out;
+}
+
+} // namespace test
+} // namespace virga
