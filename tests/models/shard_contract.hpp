@@ -1,0 +1,177 @@
+// What models/shard.hpp promises of every shard, as checks that each shard's test runs.
+#pragma once
+
+#include "models/sampler.hpp"
+#include "tests/models/random_walk.hpp"
+#include "tests/support/catch.hpp"
+
+#include <cmath>
+
+namespace virga::models::test {
+
+/// embedding, layers 0-1, layers 2-3, head of the four-layer fixture.
+inline std::vector<stage> four_stages() {
+  return {{stage_kind::embedding, 0, 0}, {stage_kind::layers, 0, 2}, {stage_kind::layers, 2, 4}, {stage_kind::head, 0, 0}};
+}
+
+/// Bytes of one page of one layer of the fixture "gqa-untied".
+inline std::uint64_t page_bytes(dtype t) { return 2 * 2 * 10 * 64 * size_of(t); }
+
+inline void check_refusals(const shard_maker& make) {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto s = make(folder, {dtype::f32, 1u << 20, four_stages()});
+  auto seq = s->open();
+  auto good = feed(*s, seq, 0, 3, 0, {1, 2, 3});
+  auto rows = run(*s, feed(*s, s->open(), 0, 1, 0, {1, 2})).rows;
+  auto refused = [&](segment bad) {
+    CHECK_THROWS_AS(run(*s, bad), bad_segment);
+    CHECK(s->length(seq, 1) == 0);
+  };
+  auto with = [&](auto change) {
+    auto bad = good;
+    change(bad);
+    refused(bad);
+  };
+  with([](segment& b) { b.seq = sequence{99}; });
+  with([](segment& b) { b.seq = sequence{0}; });
+  with([](segment& b) { b.last_stage = 4; });
+  with([](segment& b) { b.first_stage = 3, b.last_stage = 1; });
+  with([](segment& b) { b.tokens.clear(); });
+  with([](segment& b) { b.tokens[1] = 101; });
+  with([&](segment& b) { b.rows = rows; });
+  with([](segment& b) { b.first_stage = 1; });
+  with([](segment& b) { b.want.rows = rows_wanted::last; });
+  with([](segment& b) { b.want.choose.temperature = NAN; });
+  with([](segment& b) { b.tokens.assign(513, 1); });
+  with([](segment& b) { b.base = UINT64_MAX; });
+  auto middle = feed(*s, seq, 2, 2, 0, {}, rows);
+  auto with_rows = [&](auto change) {
+    auto bad = middle;
+    change(bad);
+    refused(bad);
+  };
+  with_rows([](segment& b) { b.rows.cols = 47; });
+  with_rows([](segment& b) { b.rows.rows = 3; });
+  with_rows([](segment& b) { b.rows.rows = 0; });
+  with_rows([](segment& b) { b.rows.type = dtype::f64; });
+  with_rows([](segment& b) { b.rows.data.pop_back(); });
+  with_rows([](segment& b) { b.rows.data[3] = std::byte{0x7f}, b.rows.data[2] = std::byte{0x80}; });
+  with_rows([](segment& b) { b.tokens = {1}; });
+  with_rows([](segment& b) { b.want.tokens = rows_wanted::last; });
+  CHECK_THROWS_AS(s->step(std::vector{good, good}), bad_segment);
+  CHECK_THROWS_AS(s->length(sequence{99}, 0), bad_segment);
+  CHECK_THROWS_AS(s->length(seq, 9), bad_segment);
+  CHECK_THROWS_AS(s->fork(sequence{99}, 0), bad_segment);
+  CHECK(s->step({}).empty());
+  s->close(sequence{99});
+  CHECK(run(*s, middle).rows.rows == 2);
+}
+
+inline void check_positions(const shard_maker& make) {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto s = make(folder, {dtype::f32, 1u << 20, four_stages()});
+  auto seq = s->open();
+  run(*s, feed(*s, seq, 0, 1, 0, {1, 2, 3}));
+  CHECK(s->length(seq, 0) == 0);
+  CHECK(s->length(seq, 1) == 3);
+  CHECK(s->length(seq, 2) == 0);
+  auto stale = [&](const segment& bad, std::uint64_t have) {
+    try {
+      run(*s, bad);
+      FAIL("a stale base was taken");
+    } catch (const stale_position& e) {
+      CHECK(e.length == have);
+    }
+  };
+  stale(feed(*s, seq, 0, 1, 2, {1}), 3);
+  stale(feed(*s, seq, 0, 1, 4, {1}), 3);
+  stale(feed(*s, seq, 0, 3, 3, {1}), 0);  // the second half of the model was left behind
+  auto fresh = s->open();
+  CHECK_THROWS_AS(s->step(std::vector{feed(*s, fresh, 0, 3, 0, {1}), feed(*s, seq, 0, 3, 3, {1})}), stale_position);
+  CHECK(s->length(fresh, 1) == 0);
+  CHECK_THROWS_AS(s->fork(seq, 1), stale_position);
+  s->truncate(seq, 9);
+  CHECK(s->length(seq, 1) == 3);
+  s->truncate(seq, 1);
+  CHECK(s->length(seq, 1) == 1);
+  run(*s, feed(*s, seq, 0, 1, 1, {1}));
+  CHECK(s->length(seq, 1) == 2);
+}
+
+inline void check_memory(const shard_maker& make) {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto page = page_bytes(dtype::f32);
+  auto s = make(folder, {dtype::f32, 9 * page + 5, {}});
+  CHECK(s->kv_bytes_limit() == 9 * page + 5);
+  CHECK(s->kv_bytes_for(0) == 0);
+  CHECK(s->kv_bytes_for(1) == 4 * page);
+  CHECK(s->kv_bytes_for(65) == 8 * page);
+  auto a = s->open(), b = s->open();
+  run(*s, feed(*s, a, 0, 2, 0, std::vector<token_id>(64, 3)));
+  CHECK(s->kv_bytes() == 4 * page);
+  auto two = std::vector{feed(*s, a, 0, 2, 64, {1}), feed(*s, b, 0, 2, 0, {1})};
+  try {
+    s->step(two);
+    FAIL("more pages than there are");
+  } catch (const out_of_pages& e) {
+    CHECK(e.bytes_free == 5 * page + 5);
+  }
+  CHECK(s->kv_bytes() == 4 * page);
+  CHECK(s->length(a, 1) == 64);
+  CHECK(s->length(b, 1) == 0);
+  auto child = s->fork(a, 64);
+  CHECK(s->kv_bytes() == 4 * page);
+  run(*s, feed(*s, child, 0, 2, 64, {1}));
+  CHECK(s->kv_bytes() == 8 * page);
+  s->close(a);
+  CHECK(s->kv_bytes() == 8 * page);
+  s->truncate(child, 64);
+  CHECK(s->kv_bytes() == 4 * page);
+  auto half = s->fork(child, 10);
+  run(*s, feed(*s, half, 0, 2, 10, {1}));
+  CHECK(s->kv_bytes() == 8 * page);
+  s->close(half);
+  s->close(child);
+  s->close(child);
+  CHECK(s->kv_bytes() == 0);
+}
+
+inline void check_wants(const shard_maker& make) {
+  hf::model_folder folder(fixture("mha-tied"));
+  auto s = make(folder, {dtype::f64, 1u << 20, {}});
+  auto ask = [&](rows_wanted logits, rows_wanted tokens, std::uint32_t top) {
+    auto one = feed(*s, s->open(), 0, 2, 0, {1, 5, 9});
+    one.want.logits = logits, one.want.tokens = tokens, one.want.top_n = top;
+    one.want.choose = {0.8, 17};
+    return run(*s, one);
+  };
+  auto all = ask(rows_wanted::all, rows_wanted::all, 4);
+  CHECK(all.logits.rows == 3);
+  CHECK(all.logits.cols == 96);
+  CHECK(all.rows.rows == 0);
+  REQUIRE(all.choices.size() == 3);
+  CHECK(all.choices[0].top.size() == 4);
+  auto last = ask(rows_wanted::none, rows_wanted::last, 0);
+  REQUIRE(last.choices.size() == 1);
+  CHECK(last.logits.rows == 0);
+  CHECK(last.choices[0].id == all.choices[2].id);
+  CHECK(last.choices[0].logprob == Approx(all.choices[2].logprob));
+  auto mixed = ask(rows_wanted::all, rows_wanted::last, 0);
+  CHECK(mixed.logits.rows == 3);
+  REQUIRE(mixed.choices.size() == 1);
+  CHECK(mixed.choices[0].id == all.choices[2].id);
+  auto logits = numbers(all.logits);
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto row = std::span<const double>(logits).subspan(i * 96, 96);
+    CHECK(choose_token(row, {0.8, 17}, i + 1, 0).id == all.choices[i].id);
+  }
+  CHECK(ask(rows_wanted::none, rows_wanted::none, 0).choices.empty());
+  auto one = feed(*s, s->open(), 0, 1, 0, {1, 5, 9});
+  one.want.rows = rows_wanted::last;
+  auto row = run(*s, one).rows;
+  CHECK(row.rows == 1);
+  CHECK(row.cols == 32);
+  CHECK(row.type == dtype::f64);
+}
+
+} // namespace virga::models::test
