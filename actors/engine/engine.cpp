@@ -1,0 +1,267 @@
+#include "actors/engine/engine.hpp"
+
+#include "actors/answers.hpp"
+#include "actors/engine/defaults.hpp"
+#include "actors/guarded.hpp"
+
+#include <algorithm>
+
+namespace virga {
+
+namespace {
+
+std::uint64_t microseconds(time_point from, time_point to) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(to - from).count());
+}
+
+std::uint32_t rows_of(const models::segment& s) {
+  return std::max(static_cast<std::uint32_t>(s.tokens.size()), s.rows.rows);
+}
+
+} // namespace
+
+caf::error engine_state::start(engine_config c) {
+  config = std::move(c);
+  policy = models::batch_policy{{config.batch_rows, engine_defaults::few_rows, engine_defaults::patience_steps}};
+  auto made = guarded([&] { return config.make(); });
+  if (!made)
+    return make_error(ec::model_error, "engine " + config.name + ": " + text_of(made.error()));
+  if (!*made)
+    return make_error(ec::model_error, "engine " + config.name + ": no shard was made");
+  runner.emplace(std::move(*made));
+  return {};
+}
+
+// -- calls -------------------------------------------------------------------------------------------------------------
+
+void engine_state::step(call<engine_step>& c) {
+  if (!admit(c.hdr, c.reply))
+    return;
+  auto& b = c.body;
+  engine_job job;
+  job.hdr = c.hdr;
+  job.reply = std::move(c.reply);
+  job.work.key = {c.hdr.session, b.owner};
+  job.work.seg = {{}, b.first_stage, b.last_stage, b.base, std::move(b.tokens), std::move(b.rows), std::move(b.want)};
+  add(std::move(job));
+}
+
+void engine_state::run(call<engine_run>& c) {
+  const sequence_key key{c.hdr.session, c.body.owner};
+  if (!replace_run(key, c.hdr, c.reply) || !admit(c.hdr, c.reply))
+    return;
+  const auto& info = runner->info();
+  engine_job job;
+  job.run.emplace(std::move(c.body), generation::limits{static_cast<std::uint32_t>(info.stages.size()),
+                                                        info.max_positions, config.prefill_rows});
+  if (auto no = job.run->refusal())
+    return reply_to(c.reply, c.hdr, to_failure(no));
+  if (job.run->empty())
+    return reply_to(c.reply, c.hdr, run_done{finish_reason::length, {}});
+  job.hdr = c.hdr;
+  job.reply = std::move(c.reply);
+  job.work = {key, job.run->next()};
+  add(std::move(job));
+}
+
+/// A session has one run of an owner at most. A later placement replaces it, a repeat of the same call starts it again,
+/// an older one is refused.
+bool engine_state::replace_run(const sequence_key& key, const header& hdr, const sink& reply) {
+  auto it = std::ranges::find_if(jobs_, [&](auto& j) { return j.second.run && j.second.work.key == key; });
+  if (it == jobs_.end())
+    return true;
+  const auto& old = it->second.hdr;
+  if (hdr.epoch < old.epoch) {
+    fail_to(reply, hdr, ec::stale_epoch, "a newer placement of this session runs here", old.epoch);
+    return false;
+  }
+  if (hdr.epoch == old.epoch && hdr.unit == old.unit)
+    drop(it);  // not answered: the asker waits for one answer only, that of the new run
+  else
+    fail(it, ec::cancelled, "a newer placement of this session replaced it");
+  return true;
+}
+
+bool engine_state::admit(const header& hdr, const sink& reply) {
+  if (jobs_.size() < config.waiting)
+    return true;
+  fail_to(reply, hdr, ec::queue_full,
+          "engine " + config.name + " has " + std::to_string(jobs_.size()) + " calls already", engine_defaults::retry_ms);
+  return false;
+}
+
+void engine_state::add(engine_job job) {
+  job.since = self->clock().now();
+  jobs_.emplace(++last_job_, std::move(job));
+  wake();
+}
+
+/// The next step begins behind everything that is in the mailbox now, so all of it joins the batch.
+void engine_state::wake() {
+  if (begin_sent_ || stepping_ || jobs_.empty())
+    return;
+  begin_sent_ = true;
+  self->send(self, begin_atom::value);
+}
+
+// -- the step ----------------------------------------------------------------------------------------------------------
+
+void engine_state::begin_step() {
+  begin_sent_ = false;
+  if (stepping_)
+    return;
+  fail_overdue();
+  const auto ids = pick();
+  if (ids.empty())
+    return;
+  begun_ = self->clock().now();
+  std::vector<keyed_segment> batch;
+  std::uint64_t rows = 0;
+  for (auto id : ids) {
+    auto& job = jobs_.at(id);
+    job.in_step = true;
+    job.passed_over = 0;
+    job.times.queue_us += microseconds(job.since, begun_);
+    rows += rows_of(job.work.seg);
+    batch.push_back(std::move(job.work));
+    job.work.key = batch.back().key;
+  }
+  auto answers = runner->run(std::move(batch));
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    results_.push_back({ids[i], std::move(answers[i])});
+  ++steps_;
+  rows_ += rows;
+  stepping_ = true;
+  if (config.charge)
+    self->delayed_send(self, config.charge(rows), end_atom::value);
+  else
+    end_step();
+}
+
+std::vector<std::uint64_t> engine_state::pick() {
+  std::vector<std::uint64_t> ids;
+  std::vector<models::waiting_segment> waiting;
+  std::map<sequence_key, std::uint64_t> numbers;
+  for (auto& [id, job] : jobs_) {
+    ids.push_back(id);
+    const auto number = numbers.emplace(job.work.key, numbers.size()).first->second;
+    waiting.push_back({number, rows_of(job.work.seg), runner->kv_bytes_needed(job.work), job.passed_over++});
+  }
+  const auto& shard = runner->shard();
+  const auto used = shard.kv_bytes(), limit = shard.kv_bytes_limit();
+  std::vector<std::uint64_t> out;
+  for (auto i : policy.choose(waiting, limit > used ? limit - used : 0))
+    out.push_back(ids[i]);
+  return out;
+}
+
+void engine_state::end_step() {
+  if (!stepping_)
+    return;
+  stepping_ = false;
+  for (auto& r : std::exchange(results_, {}))
+    deliver(r.job, r.answer);
+  wake();
+}
+
+void engine_state::deliver(std::uint64_t id, segment_answer& answer) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end())
+    return;  // cancelled, closed or forgotten while its step ran
+  auto& job = it->second;
+  job.in_step = false;
+  job.times.compute_us += microseconds(begun_, self->clock().now());
+  if (!answer) {
+    auto why = to_failure(answer.error());
+    fail(it, why.code, std::move(why.text), why.detail);
+  } else if (job.run) {
+    advance(id, job, *answer);
+  } else {
+    reply_to(job.reply, job.hdr, stepped{std::move(*answer), job.times});
+    jobs_.erase(it);
+  }
+}
+
+void engine_state::advance(std::uint64_t id, engine_job& job, const models::segment_result& result) {
+  const auto progress = job.run->take(result);
+  if (progress.token)
+    reply_to(job.reply, job.hdr, tokens{progress.position, {*progress.token}, {}}, false);
+  if (progress.finish != finish_reason::none) {
+    reply_to(job.reply, job.hdr, run_done{progress.finish, job.times});
+    drop(jobs_.find(id));
+    return;
+  }
+  job.work.seg = job.run->next();
+  job.since = self->clock().now();
+}
+
+// -- endings -----------------------------------------------------------------------------------------------------------
+
+engine_state::job_map::iterator engine_state::fail(job_map::iterator it, ec code, std::string text,
+                                                   std::uint64_t detail) {
+  fail_to(it->second.reply, it->second.hdr, code, std::move(text), detail);
+  return drop(it);
+}
+
+/// A run owns its sequence; a step's sequence is its role's.
+engine_state::job_map::iterator engine_state::drop(job_map::iterator it) {
+  if (it->second.run)
+    runner->close(it->second.work.key);
+  return jobs_.erase(it);
+}
+
+template <class Which>
+void engine_state::fail_all(Which which, ec code, const std::string& text) {
+  for (auto it = jobs_.begin(); it != jobs_.end();)
+    it = which(it->second) ? fail(it, code, text) : std::next(it);
+}
+
+void engine_state::fail_overdue() {
+  const auto now = self->clock().now();
+  fail_all([&](const engine_job& j) { return j.hdr.deadline <= now; }, ec::deadline_exceeded,
+           "the deadline passed in engine " + config.name);
+}
+
+void engine_state::cancel_run(const header& hdr) {
+  fail_all([&](const engine_job& j) { return j.run && j.hdr.session == hdr.session && j.hdr.epoch <= hdr.epoch; },
+           ec::cancelled, "the asker said stop");
+}
+
+void engine_state::close(const header& hdr) {
+  const sequence_key key{hdr.session, hdr.incarnation};
+  fail_all([&](const engine_job& j) { return j.work.key == key; }, ec::cancelled, "the session was closed");
+  runner->close(key);
+}
+
+void engine_state::forget(std::uint64_t owner) {
+  fail_all([&](const engine_job& j) { return j.work.key.owner == owner; }, ec::cancelled, "the role that asked is gone");
+  runner->close_owner(owner);
+}
+
+engine_stats engine_state::stats() const {
+  const auto& shard = runner->shard();
+  const auto waiting = std::ranges::count_if(jobs_, [](const auto& j) { return !j.second.in_step; });
+  return {steps_, rows_, runner->sequences(), static_cast<std::uint64_t>(waiting), shard.kv_bytes(),
+          shard.kv_bytes_limit()};
+}
+
+// ----------------------------------------------------------------------------------------------------------------------
+
+engine_actor::behavior_type make_engine(engine_actor::stateful_pointer<engine_state> self,
+                                        engine_config config) {
+  auto& st = self->state;
+  if (auto err = st.start(std::move(config))) {
+    self->quit(std::move(err));
+    return engine_actor::behavior_type::make_empty_behavior();
+  }
+  return {[&st](call<engine_step>& c) { st.step(c); },
+          [&st](call<engine_run>& c) { st.run(c); },
+          [&st](const call<cancel>& c) { st.cancel_run(c.hdr); },
+          [&st](const call<close_session>& c) { st.close(c.hdr); },
+          [&st](forget_atom, std::uint64_t owner) { st.forget(owner); },
+          [&st](begin_atom) { st.begin_step(); },
+          [&st](end_atom) { st.end_step(); },
+          [&st](stats_atom) { return st.stats(); }};
+}
+
+} // namespace virga

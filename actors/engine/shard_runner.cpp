@@ -1,0 +1,130 @@
+#include "actors/engine/shard_runner.hpp"
+
+#include "actors/guarded.hpp"
+
+#include <algorithm>
+
+namespace virga {
+
+namespace {
+
+using result = caf::expected<models::segment_result>;
+
+bool has_kv(const models::stage& s) { return s.kind == models::stage_kind::layers; }
+
+std::uint64_t rows_of(const models::segment& s) { return std::max<std::uint64_t>(s.tokens.size(), s.rows.rows); }
+
+} // namespace
+
+std::vector<result> shard_runner::run(std::vector<keyed_segment> batch) {
+  std::vector<result> out;
+  std::vector<models::segment> ready;
+  std::vector<std::size_t> place;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    out.emplace_back(prepare(batch[i]));
+    if (!out.back().error()) {
+      ready.push_back(std::move(batch[i].seg));
+      place.push_back(i);
+    }
+  }
+  auto results = step(ready);
+  for (std::size_t i = 0; i < results.size(); ++i)
+    out[place[i]] = std::move(results[i]);
+  return out;
+}
+
+/// One step; when it throws, each segment alone, so that only the guilty one fails.
+std::vector<result> shard_runner::step(const std::vector<models::segment>& batch) {
+  if (batch.empty())
+    return {};
+  auto together = guarded([&] { return shard_->step(batch); });
+  if (together && together->size() == batch.size())
+    return {std::make_move_iterator(together->begin()), std::make_move_iterator(together->end())};
+  if (together)
+    return std::vector<result>(batch.size(), make_error(ec::model_error, "the model gave too few results"));
+  if (batch.size() == 1)
+    return {result{together.error()}};
+  std::vector<result> out;
+  for (const auto& seg : batch) {
+    // A step that broke half-way may have grown caches; the shard's own refusals have changed nothing.
+    auto err = align(seg);
+    out.push_back(err ? result{std::move(err)} : std::move(step({seg}).front()));
+  }
+  return out;
+}
+
+/// Finds or opens the sequence and brings it to the segment's base.
+caf::error shard_runner::prepare(keyed_segment& work) {
+  auto& seg = work.seg;
+  if (seg.last_stage >= info().stages.size() || seg.first_stage > seg.last_stage)
+    return make_error(ec::bad_tensor, "this engine has stages 0 to " + std::to_string(info().stages.size() - 1)
+                                        + ", asked were " + std::to_string(seg.first_stage) + " to "
+                                        + std::to_string(seg.last_stage));
+  auto name = names_.find(work.key);
+  if (name == names_.end()) {
+    auto opened = guarded([&] { return shard_->open(); });
+    if (!opened)
+      return opened.error();
+    name = names_.emplace(work.key, *opened).first;
+  }
+  seg.seq = name->second;
+  return align(seg);
+}
+
+/// An asker that repeats itself, or takes back rejected tokens, names a base below the cache's length: roll back.
+/// A base beyond it would leave a hole: refuse.
+caf::error shard_runner::align(const models::segment& seg) {
+  auto have = guarded([&] { return length(seg); });
+  if (!have)
+    return have.error();
+  if (seg.base > *have)
+    return make_error(ec::stale_position, "the cache holds " + std::to_string(*have) + " positions, asked was position "
+                                            + std::to_string(seg.base), *have);
+  if (seg.base < *have)
+    if (auto done = guarded([&] { shard_->truncate(seg.seq, seg.base); }); !done)
+      return done.error();
+  return {};
+}
+
+/// Positions held by the stages that the segment passes; base itself when none of them has a cache.
+std::uint64_t shard_runner::length(const models::segment& seg) const {
+  std::uint64_t longest = 0, shortest = seg.base;
+  bool any = false;
+  for (auto i = seg.first_stage; i <= seg.last_stage; ++i) {
+    if (!has_kv(info().stages[i]))
+      continue;
+    const auto n = shard_->length(seg.seq, i);
+    longest = any ? std::max(longest, n) : n;
+    shortest = any ? std::min(shortest, n) : n;
+    any = true;
+  }
+  if (!any)
+    return seg.base;
+  return shortest < seg.base ? shortest : longest;
+}
+
+std::uint64_t shard_runner::kv_bytes_needed(const keyed_segment& work) const {
+  const auto& stages = info().stages;
+  for (auto i = work.seg.first_stage; i <= work.seg.last_stage && i < stages.size(); ++i)
+    if (has_kv(stages[i]))
+      return shard_->kv_bytes_for(rows_of(work.seg));
+  return 0;
+}
+
+void shard_runner::close(const sequence_key& key) {
+  if (auto it = names_.find(key); it != names_.end()) {
+    shard_->close(it->second);
+    names_.erase(it);
+  }
+}
+
+void shard_runner::close_owner(std::uint64_t owner) {
+  std::erase_if(names_, [&](const auto& name) {
+    if (name.first.owner != owner)
+      return false;
+    shard_->close(name.second);
+    return true;
+  });
+}
+
+} // namespace virga
