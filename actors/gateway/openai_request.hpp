@@ -1,0 +1,54 @@
+// actors/gateway/openai_request.hpp: from the JSON body of /v1/chat/completions or /v1/completions to plain values.
+// What the OpenAI API knows and virga cannot do yet is refused by name; what nobody knows is ignored.
+#pragma once
+
+#include "actors/gateway/api_error.hpp"
+#include "messages/types.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace virga {
+
+struct chat_message {
+  std::string role;     ///< system, user or assistant
+  std::string content;  ///< text parts joined
+};
+
+/// One valid request.
+struct api_request {
+  bool chat = false;             ///< which of the two forms, in and out
+  strategy how = strategy::cloud;
+  std::string prompt;            ///< rendered
+  std::uint32_t max_tokens = 0;
+  double temperature = 0;
+  std::optional<std::uint64_t> seed;
+  bool stream = false;
+  bool include_usage = false;    ///< of a stream
+  std::optional<std::uint32_t> deadline_ms;
+};
+
+/// @param body the bytes as sent
+/// @returns the request, or 400 (404 for a model that is no strategy's name) naming the field and the cure
+std::variant<api_request, api_error> parse_chat(std::string_view body);
+std::variant<api_request, api_error> parse_completion(std::string_view body);
+
+/// The prompt of a chat: the content of its last message. That is the template {{ messages[-1]['content'] }}, the only
+/// one so far: a node refuses at its start to serve a model with another one. /v1/completions takes raw prompts.
+/// @param messages not empty
+std::string render_chat(const std::vector<chat_message>& messages);
+
+/// "virga/split" or "split".
+std::optional<strategy> strategy_of(std::string_view model);
+
+/// "virga/split".
+std::string model_name(strategy s);
+
+/// A deadline in ms as decimal digits, as the header X-Virga-Deadline-Ms has it; cut to limits::deadline_ms.
+/// @returns nothing for 0 and for what is no number
+std::optional<std::uint32_t> parse_deadline_ms(std::string_view text);
+
+} // namespace virga

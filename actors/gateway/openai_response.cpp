@@ -1,0 +1,138 @@
+#include "actors/gateway/openai_response.hpp"
+
+#include "actors/gateway/json_text.hpp"
+#include "actors/gateway/openai_request.hpp"
+
+#include <boost/json.hpp>
+
+#include <cmath>
+
+namespace virga {
+
+namespace json = boost::json;
+
+namespace {
+
+/// Microseconds are enough for anyone.
+double rounded(double ms) { return std::round(ms * 1000) / 1000; }
+
+double to_ms(std::uint64_t us) { return static_cast<double>(us) / 1000; }
+
+std::string event(const json::value& v) { return "data: " + json_text(v) + "\n\n"; }
+
+json::value finish_value(finish_reason f) { return f == finish_reason::length ? "length" : "stop"; }
+
+json::object usage_object(const outcome& o) {
+  return {{"prompt_tokens", o.prompt_tokens},
+          {"completion_tokens", o.completion_tokens},
+          {"total_tokens", std::uint64_t(o.prompt_tokens) + o.completion_tokens}};
+}
+
+json::array places_array(const std::vector<place>& places) {
+  json::array a;
+  for (auto& p : places)
+    a.push_back(json::object{{"node", to_utf8(p.node)}, {"stages", to_utf8(p.stages)}});
+  return a;
+}
+
+json::object virga_object(const virga_report& r) {
+  auto& o = r.result;
+  json::object times{{"total", rounded(r.total_ms)},
+                     {"ttft", rounded(r.ttft_ms)},
+                     {"compute", to_ms(o.compute_us)},
+                     {"link", to_ms(o.link_us)},
+                     {"queue", to_ms(o.queue_us)}};
+  return {{"strategy", to_string(o.how)},
+          {"places", places_array(o.places)},
+          {"attempts", o.attempts},
+          {"round_trips", o.round_trips},
+          {"bytes_up", o.bytes_up},
+          {"bytes_down", o.bytes_down},
+          {"time_ms", std::move(times)},
+          {"tbt_ms", rounded(r.tbt_ms)},
+          {"request_id", r.request_id},
+          {"session", to_string(r.session)}};
+}
+
+json::object head_object(const answer_head& h, std::string_view kind) {
+  return {{"id", h.id}, {"object", kind}, {"created", h.created}, {"model", h.model}};
+}
+
+/// One chunk of a stream; `delta` is the message's part of a chat, the text otherwise.
+json::object chunk_object(const answer_head& h, json::value delta, json::value finish) {
+  auto chunk = head_object(h, h.chat ? "chat.completion.chunk" : "text_completion");
+  json::object choice{{"index", 0}, {h.chat ? "delta" : "text", std::move(delta)}};
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = std::move(finish);
+  chunk["choices"] = json::array{std::move(choice)};
+  if (h.include_usage)
+    chunk["usage"] = nullptr;
+  return chunk;
+}
+
+json::object model_object(strategy s, std::int64_t created) {
+  return {{"id", model_name(s)}, {"object", "model"}, {"created", created}, {"owned_by", "virga"}};
+}
+
+} // namespace
+
+std::string completion_json(const answer_head& h, const std::string& text, const virga_report& r) {
+  auto whole = head_object(h, h.chat ? "chat.completion" : "text_completion");
+  json::object choice{{"index", 0}};
+  if (h.chat)
+    choice["message"] = json::object{{"role", "assistant"}, {"content", to_utf8(text)}, {"refusal", nullptr}};
+  else
+    choice["text"] = to_utf8(text);
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = finish_value(r.result.finish);
+  whole["choices"] = json::array{std::move(choice)};
+  whole["usage"] = usage_object(r.result);
+  whole["virga"] = virga_object(r);
+  return json_text(whole);
+}
+
+std::string first_event(const answer_head& h) {
+  if (!h.chat)
+    return {};
+  return event(chunk_object(h, json::object{{"role", "assistant"}, {"content", ""}}, nullptr));
+}
+
+std::string text_event(const answer_head& h, const std::string& text) {
+  json::value delta = h.chat ? json::value(json::object{{"content", to_utf8(text)}}) : json::value(to_utf8(text));
+  return event(chunk_object(h, std::move(delta), nullptr));
+}
+
+std::string last_events(const answer_head& h, const virga_report& r) {
+  json::value delta = h.chat ? json::value(json::object{}) : json::value("");
+  auto last = chunk_object(h, std::move(delta), finish_value(r.result.finish));
+  last["virga"] = virga_object(r);
+  auto events = event(last);
+  if (h.include_usage) {
+    auto usage = head_object(h, h.chat ? "chat.completion.chunk" : "text_completion");
+    usage["choices"] = json::array{};
+    usage["usage"] = usage_object(r.result);
+    events += event(usage);
+  }
+  return events + "data: [DONE]\n\n";
+}
+
+std::string error_event(const api_error& e) { return "data: " + error_json(e) + "\n\n"; }
+
+std::string_view keep_alive_event() { return ": keep-alive\n\n"; }
+
+std::string failed_json(const api_error& e, const virga_report& r) {
+  auto body = json::parse(error_json(e)).get_object();
+  body["virga"] = virga_object(r);
+  return json_text(body);
+}
+
+std::string models_json(const std::vector<strategy>& served, std::int64_t created) {
+  json::array data;
+  for (auto s : served)
+    data.push_back(model_object(s, created));
+  return json_text(json::object{{"object", "list"}, {"data", std::move(data)}});
+}
+
+std::string model_json(strategy s, std::int64_t created) { return json_text(model_object(s, created)); }
+
+} // namespace virga

@@ -1,0 +1,100 @@
+#include "actors/gateway/status_json.hpp"
+
+#include "actors/gateway/json_text.hpp"
+
+#include <boost/json.hpp>
+
+namespace virga {
+
+namespace json = boost::json;
+
+namespace {
+
+json::array strategies_array(const node_status& s) {
+  json::array a;
+  for (auto how : s.strategies)
+    a.push_back(json::value(to_string(how)));
+  return a;
+}
+
+json::array roles_array(const std::vector<role_report>& roles) {
+  json::array a;
+  for (auto& r : roles)
+    a.push_back({{"name", to_utf8(r.name)},
+                 {"running", r.running},
+                 {"incarnation", r.incarnation},
+                 {"restarts", r.restarts}});
+  return a;
+}
+
+json::object peer_object(const peer_state& p) {
+  json::array roles;
+  for (auto& r : p.roles)
+    roles.push_back({{"role", to_string(r.kind)}, {"incarnation", r.incarnation}});
+  return {{"site", to_utf8(p.site)},
+          {"node", to_utf8(p.node)},
+          {"up", p.up},
+          {"reason", to_utf8(p.reason)},
+          {"roles", std::move(roles)},
+          {"bytes_up", p.quality.bytes_up},
+          {"bytes_down", p.quality.bytes_down},
+          {"rtt_ms", static_cast<double>(p.quality.rtt_us) / 1000},
+          {"up_bytes_per_s", p.quality.up_bytes_per_s},
+          {"down_bytes_per_s", p.quality.down_bytes_per_s}};
+}
+
+json::object engine_object(const engine_stats& e) {
+  return {{"steps", e.steps},     {"rows", e.rows},         {"sequences", e.sequences},
+          {"waiting", e.waiting}, {"kv_bytes", e.kv_bytes}, {"kv_bytes_limit", e.kv_bytes_limit}};
+}
+
+json::object counts_object(const gateway_counts& c) {
+  return {{"answering", c.answering},       {"answering_limit", c.answering_limit}, {"requests", c.requests},
+          {"refused_full", c.refused_full}, {"gone", c.gone},                       {"late_answers", c.late_answers}};
+}
+
+} // namespace
+
+std::string status_json(const node_status& s, const gateway_counts& counts) {
+  json::array peers, engines;
+  for (auto& p : s.peers)
+    peers.push_back(peer_object(p));
+  for (auto& e : s.engines)
+    engines.push_back(engine_object(e));
+  return json_text(json::object{{"name", to_utf8(s.name)},
+                                {"site", to_utf8(s.site)},
+                                {"kind", to_utf8(s.kind)},
+                                {"ready", s.ready},
+                                {"draining", s.draining},
+                                {"reason", to_utf8(s.reason)},
+                                {"strategies", strategies_array(s)},
+                                {"roles", roles_array(s.roles)},
+                                {"peers", std::move(peers)},
+                                {"engines", std::move(engines)},
+                                {"gateway", counts_object(counts)}});
+}
+
+std::string ready_json(const node_status& s) {
+  return json_text(json::object{
+    {"ready", s.ready}, {"reason", to_utf8(s.reason)}, {"strategies", strategies_array(s)}});
+}
+
+std::optional<std::string> why_missing(const node_status& s) {
+  if (s.draining)
+    return "this node is shutting down";
+  for (auto& p : s.peers) {
+    if (!p.up)
+      return p.node + " (site " + p.site + ") cannot be reached" + (p.reason.empty() ? "" : ": " + p.reason);
+    for (auto& r : p.roles)
+      if (r.incarnation == 0)
+        return "the " + std::string(to_string(r.kind)) + " of " + p.node + " is not running";
+  }
+  for (auto& r : s.roles)
+    if (!r.running)
+      return "the " + r.name + " of this node is not running";
+  if (!s.ready)
+    return s.reason.empty() ? "this node is not ready" : s.reason;
+  return std::nullopt;
+}
+
+} // namespace virga
