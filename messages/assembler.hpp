@@ -33,9 +33,9 @@ struct received {
 };
 
 /// Puts the slices of many messages of one connection together. Slices of one message (same sequence number) come in
-/// order, those of different messages may interleave. A message beyond limits::partial_tensors or limits::partial_bytes
-/// is refused once with ec::queue_full and its later slices are swallowed; so are those of a session after its cancel
-/// or close_session came by, and of messages whose deadline has passed when room is needed. So a sender may drop the rest
+/// order, those of different messages may interleave. A message beyond limits::partial_tensors or partial_bytes is
+/// refused once with ec::queue_full and its later slices are swallowed; so are those of a session after its cancel or
+/// close_session came by, and of messages whose deadline has passed when room is needed. So a sender may drop the rest
 /// of a session's messages once it has sent its cancel or close_session, and needs not.
 class assembler {
 public:

@@ -43,6 +43,9 @@ public:
   ///   connection. Every later call repeats it
   caf::expected<std::optional<received>> next(time_point now);
 
+  /// Whether a message has begun to come and is not whole yet.
+  bool incomplete() const noexcept { return reader_.waiting() > 0 || assembler_.partial_count() > 0; }
+
   const decoder_counters& counters() const noexcept { return counters_; }
 
 private:

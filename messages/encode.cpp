@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t smallest_slice = 4 * 1024;
 constexpr std::size_t fixed_bytes = 512; // the frame and the largest payload without its lists, texts and data
 
-// -- room: an upper bound of the body's bytes, so that it can be written in place --------------------------------------
+// -- room: an upper bound of the body's bytes, so that it can be written in place -------------------------------------
 
 std::size_t padded(std::size_t bytes) { return (bytes + 7) / 8 * 8; }
 std::size_t room_of(const std::string& text) { return padded(text.size() + 1); }

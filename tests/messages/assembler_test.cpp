@@ -127,7 +127,7 @@ TEST_CASE("a small message under the number of an unfinished one ends the connec
   CHECK(error_after({units_of(f)[0], units_of(g)[0]}) == ec::bad_frame);
 }
 
-TEST_CASE("messages beyond the number that may be unfinished are refused, once, and swallowed", "[messages][assembler]") {
+TEST_CASE("too many unfinished messages are refused once and swallowed", "[messages][assembler]") {
   rng r{39};
   auto data = any_bytes(r, 100);
   assembler a;

@@ -65,7 +65,8 @@ TEST_CASE("a large tensor travels in slices of the size asked for", "[messages][
 
 TEST_CASE("a slice is never larger than its limit", "[messages][codec]") {
   rng r{14};
-  auto units = encode(any_frame(r, verify{0, rows_wanted::all, any_tensor(r, dtype::f64, 100, 1000)}), clock_start, ~0u);
+  auto f = any_frame(r, verify{0, rows_wanted::all, any_tensor(r, dtype::f64, 100, 1000)});
+  auto units = encode(f, clock_start, ~0u);
   REQUIRE(units);
   CHECK(units->size() == 4);
   for (auto& u : *units)
@@ -89,6 +90,7 @@ TEST_CASE("a deadline travels as the milliseconds that remain", "[messages][code
   CHECK(arrived(clock_start - 5s) == 0ms);
   CHECK(arrived(time_point{}) == 0ms);
   CHECK(arrived(time_point::min()) == 0ms);
+  CHECK(arrived(clock_start + 4294967296ms + 5ms) == std::chrono::milliseconds{limits::deadline_ms}); // 2^32 + 5
   CHECK(arrived(time_point::max()) == std::chrono::milliseconds{limits::deadline_ms});
 }
 
@@ -133,6 +135,7 @@ TEST_CASE("a tensor that does not fit its shape is not written", "[messages][cod
   CHECK(refusal(t(dtype::f32, 2, 0, 0)) == ec::bad_tensor);
   CHECK(refusal(t(dtype::f64, ~0u, ~0u, 8)) == ec::bad_tensor);
   CHECK(refusal(t(dtype::f64, 0x80000000, 4, 0)) == ec::bad_tensor); // 2^36 bytes: no wrap-around
+  CHECK(refusal(t(dtype::f64, 0x80000000, 0x40000000, 0)) == ec::bad_tensor); // 2^64 bytes
   CHECK(refusal(t(dtype::i8_rows, 0x10000000, 1, 0)) == ec::bad_tensor); // the scales alone are too large
 }
 

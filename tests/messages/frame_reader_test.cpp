@@ -102,6 +102,10 @@ TEST_CASE("a broken stream stays broken", "[messages][frame_reader]") {
   auto good = wire_of(any_frame(r, ping{1}));
   auto bad = good;
   bad.back() ^= std::byte{1};
+  frame_reader reader;
+  REQUIRE_FALSE(reader.feed(bad));
+  REQUIRE_FALSE(reader.next());
+  CHECK(reader.feed(good) == ec::bad_frame);
   frame_decoder decoder;
   REQUIRE_FALSE(decoder.feed(bad));
   REQUIRE_FALSE(decoder.next(clock_start));

@@ -40,6 +40,11 @@ static ec code_for(Change change) {
   return code_of(error_of(body_of(change)));
 }
 
+static void set_zeros(wire::Tensor::Builder t, unsigned size) {
+  t.initData(size);
+  t.setCrc32c(crc32c(byte_buffer(size)));
+}
+
 /// A sound verify of one f32 row of four, for `change` to spoil.
 template <class Change>
 static ec code_for_tensor(Change change) {
@@ -49,8 +54,7 @@ static ec code_for_tensor(Change change) {
     t.setRows(1);
     t.setCols(4);
     t.setTotalBytes(16);
-    auto data = t.initData(16);
-    t.setCrc32c(crc32c(std::as_bytes(std::span{data.begin(), data.size()})));
+    set_zeros(t, 16);
     change(t);
   });
 }
@@ -118,17 +122,20 @@ TEST_CASE("a tensor that contradicts itself is refused", "[messages][hostile]") 
   CHECK(code_for_tensor([](builder t) { t.setByteOffset(~std::uint64_t{0}); }) == ec::bad_tensor);
   CHECK(code_for_tensor([](builder t) { t.setByteOffset(~std::uint64_t{0} - 15); }) == ec::bad_tensor);
   CHECK(code_for_tensor([](builder t) { t.setCrc32c(t.getCrc32c() ^ 1); }) == ec::bad_tensor);
-  CHECK(code_for_tensor([](builder t) { t.initData(0); t.setCrc32c(0); }) == ec::bad_tensor);
-  CHECK(code_for_tensor([](builder t) { t.initData(24); }) == ec::bad_tensor);
+  CHECK(code_for_tensor([](builder t) { set_zeros(t, 0); }) == ec::bad_tensor);
+  CHECK(code_for_tensor([](builder t) { set_zeros(t, 24); }) == ec::bad_tensor);
   CHECK(code_for_tensor([](builder t) {
     t.setRows(~0u), t.setCols(~0u), t.setTotalBytes(~std::uint64_t{0});
+  }) == ec::bad_tensor);
+  CHECK(code_for_tensor([](builder t) { // rows * cols * 8 wraps around to 0
+    t.setDtype(0), t.setRows(0x80000000), t.setCols(0x40000000), t.setTotalBytes(0), set_zeros(t, 0);
   }) == ec::bad_tensor);
   CHECK(code_for_tensor([](builder t) { // rows * (4 + cols) wraps around to 16
     t.setDtype(4), t.setRows(0x80000000), t.setCols(0x80000000), t.setTotalBytes(16);
   }) == ec::bad_tensor);
   CHECK(code_for_tensor([](builder t) { // right, but more than a slice may carry
     constexpr unsigned size = limits::slice_bytes + 4;
-    t.setCols(size / 4), t.setTotalBytes(size), t.initData(size);
+    t.setCols(size / 4), t.setTotalBytes(size), set_zeros(t, size);
   }) == ec::bad_tensor);
 }
 
@@ -157,6 +164,12 @@ TEST_CASE("messages that cannot be taken are refused without ending the connecti
   CHECK(refused(body_of([](auto f) { f.setSequence(9), f.getPayload().initSketch(); })) == ec::unsupported);
   CHECK(refused(body_of([&](auto f) { f.setSequence(9), f.getPayload().initGenerate().setPrompt(prompt.c_str()); }))
         == ec::bad_request);
+}
+
+TEST_CASE("a deadline beyond its limit is cut to it", "[messages][hostile]") {
+  auto got = decode_all(unit_of(body_of([](auto f) { f.setDeadlineMs(~0u); })));
+  REQUIRE(got.messages.size() == 1);
+  CHECK(got.messages[0].value.hdr.deadline == clock_start + std::chrono::milliseconds{limits::deadline_ms});
 }
 
 TEST_CASE("an unknown payload is refused", "[messages][hostile]") {
