@@ -28,7 +28,7 @@ caf::error engine_state::start(engine_config c) {
     return make_error(ec::model_error, "engine " + config.name + ": " + text_of(made.error()));
   if (!*made)
     return make_error(ec::model_error, "engine " + config.name + ": no shard was made");
-  runner.emplace(std::move(*made));
+  runner.emplace(std::move(*made), config.planted);
   return {};
 }
 

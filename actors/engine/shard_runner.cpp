@@ -34,7 +34,7 @@ std::vector<result> shard_runner::run(std::vector<keyed_segment> batch) {
 }
 
 /// One step; when it throws, each segment alone, so that only the guilty one fails.
-std::vector<result> shard_runner::step(const std::vector<models::segment>& batch) {
+std::vector<result> shard_runner::step(std::vector<models::segment>& batch) {
   if (batch.empty())
     return {};
   auto together = guarded([&] { return shard_->step(batch); });
@@ -45,10 +45,11 @@ std::vector<result> shard_runner::step(const std::vector<models::segment>& batch
   if (batch.size() == 1)
     return {result{together.error()}};
   std::vector<result> out;
-  for (const auto& seg : batch) {
+  for (auto& seg : batch) {
     // A step that broke half-way may have grown caches; the shard's own refusals have changed nothing.
     auto err = align(seg);
-    out.push_back(err ? result{std::move(err)} : std::move(step({seg}).front()));
+    std::vector<models::segment> alone{seg};
+    out.push_back(err ? result{std::move(err)} : std::move(step(alone).front()));
   }
   return out;
 }
@@ -73,13 +74,15 @@ caf::error shard_runner::prepare(keyed_segment& work) {
 
 /// An asker that repeats itself, or takes back rejected tokens, names a base below the cache's length: roll back.
 /// A base beyond it would leave a hole: refuse.
-caf::error shard_runner::align(const models::segment& seg) {
+caf::error shard_runner::align(models::segment& seg) {
   auto have = guarded([&] { return length(seg); });
   if (!have)
     return have.error();
   if (seg.base > *have)
     return make_error(ec::stale_position, "the cache holds " + std::to_string(*have) + " positions, asked was position "
                                             + std::to_string(seg.base), *have);
+  if (seg.base < *have && planted_ == planted_bug::lost_truncate)
+    seg.base = *have;
   if (seg.base < *have)
     if (auto done = guarded([&] { shard_->truncate(seg.seq, seg.base); }); !done)
       return done.error();

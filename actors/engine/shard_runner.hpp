@@ -1,6 +1,7 @@
 // actors/engine/shard_runner.hpp: a shard whose sequences have names and whose exceptions are values. A plain class.
 #pragma once
 
+#include "actors/planted.hpp"
 #include "models/shard.hpp"
 
 #include <caf/expected.hpp>
@@ -27,7 +28,8 @@ struct keyed_segment {
 
 class shard_runner {
 public:
-  explicit shard_runner(std::unique_ptr<models::shard> shard) : shard_(std::move(shard)) {}
+  explicit shard_runner(std::unique_ptr<models::shard> shard, planted_bug planted = planted_bug::none)
+    : shard_(std::move(shard)), planted_(planted) {}
 
   const models::shard_info& info() const { return shard_->info(); }
   const models::shard& shard() const { return *shard_; }
@@ -46,11 +48,12 @@ public:
 
 private:
   caf::error prepare(keyed_segment& work);
-  caf::error align(const models::segment& seg);
-  std::vector<caf::expected<models::segment_result>> step(const std::vector<models::segment>& batch);
+  caf::error align(models::segment& seg);
+  std::vector<caf::expected<models::segment_result>> step(std::vector<models::segment>& batch);
   std::uint64_t length(const models::segment& seg) const;
 
   std::unique_ptr<models::shard> shard_;
+  planted_bug planted_;
   std::map<sequence_key, models::sequence> names_;
 };
 

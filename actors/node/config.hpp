@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
+#include "actors/planted.hpp"
 #include "models/make_shard.hpp"
 #include "models/tokenizer.hpp"
 
@@ -33,6 +34,7 @@ struct engine_config {
   /// Virtual time that a step of so many rows is charged; empty in production (a step costs what it costs).
   std::function<caf::timespan(std::uint64_t rows)> charge;
   bool detached = true;                                    ///< false in tests and the simulation
+  planted_bug planted = planted_bug::none;
 };
 
 /// The model as sessions see it: what a strategy tokenises with and stops at.
@@ -58,6 +60,7 @@ struct role_config {
   dtype compute = dtype::f32;
   std::uint32_t stage_count = 0;      ///< stages of its engine's shard
   std::string stages;                 ///< for people: "embedding, layers 0-1, head"
+  planted_bug planted = planted_bug::none;
 };
 
 /// How this node reaches or is reached by one peer site.
@@ -75,6 +78,7 @@ struct link_config {
   caf::timespan backoff_min = std::chrono::milliseconds(100);
   caf::timespan backoff_max = std::chrono::seconds(1);
   dtype wire = dtype::f32;
+  planted_bug planted = planted_bug::none;
 };
 
 /// Files of this node's identity; all three are needed, without them no link starts.

@@ -30,7 +30,10 @@ void generator_state::on_answer(answer& a) {
   }
   if (auto* done = std::get_if<run_done>(&a.body))
     end(w, *done);
-  else if (auto* why = std::get_if<failure>(&a.body))
+  else if (options.config.planted == planted_bug::swallowed_error) {
+    run_done taken_for_the_end{finish_reason::stop, {}};
+    end(w, taken_for_the_end);
+  } else if (auto* why = std::get_if<failure>(&a.body))
     reply_to(w.reply, w.hdr, std::move(*why));
   works_.erase(it);
 }
