@@ -70,7 +70,7 @@ inline std::vector<double> numbers(const tensor& t) {
   return hf::to_reals<double>({"", t.type, {t.rows, t.cols}, t.data});
 }
 
-inline std::vector<token_id> tokens(const std::vector<double>& v) { return {v.begin(), v.end()}; }
+inline std::vector<token_id> token_ids(const std::vector<double>& v) { return {v.begin(), v.end()}; }
 
 /// Tokens through the stages [first, last]; `all` logits and choices when the last one is a head, else all rows.
 inline segment feed(const shard& s, sequence seq, std::uint32_t first, std::uint32_t last, std::uint64_t base,

@@ -1,0 +1,218 @@
+#include "models/paged_shard.hpp"
+#include "models/rotary.hpp"
+#include "models/sampler.hpp"
+#include "models/torch/layer_impl.hpp"
+
+#include "models/defaults.hpp"
+
+#include <c10/core/InferenceMode.h>
+
+#include <cstring>
+
+namespace virga::models {
+
+namespace {
+
+using namespace torch_impl;
+
+/// Segments that run through the same stages, by their index in the batch.
+using group = std::vector<std::size_t>;
+
+std::map<std::pair<std::uint32_t, std::uint32_t>, group> groups_of(std::span<const segment> batch) {
+  std::map<std::pair<std::uint32_t, std::uint32_t>, group> out;
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    out[{batch[i].first_stage, batch[i].last_stage}].push_back(i);
+  return out;
+}
+
+/// Rows as they travel.
+tensor to_tensor(const at::Tensor& x) {
+  auto t = x.contiguous();
+  tensor out{t.scalar_type() == at::kDouble ? dtype::f64 : dtype::f32, static_cast<std::uint32_t>(t.size(0)),
+             static_cast<std::uint32_t>(t.size(1)), {}};
+  out.data.resize(t.nbytes());
+  std::memcpy(out.data.data(), t.const_data_ptr(), out.data.size());
+  return out;
+}
+
+/// The last or all of them.
+at::Tensor pick(const at::Tensor& rows, rows_wanted which) {
+  return which == rows_wanted::all ? rows : rows.narrow(0, rows.size(0) - 1, 1);
+}
+
+choice choose_row(const at::Tensor& row, const sampling& how, std::uint64_t position, std::uint32_t top_n) {
+  auto size = static_cast<std::size_t>(row.numel());
+  if (row.scalar_type() == at::kDouble)
+    return choose_token(std::span(row.const_data_ptr<double>(), size), how, position, top_n);
+  return choose_token(std::span(row.const_data_ptr<float>(), size), how, position, top_n);
+}
+
+class torch_shard final : public paged_shard {
+public:
+  torch_shard(const hf::model_folder& folder, const shard_options& options)
+      : paged_shard(folder, options), config_(folder.config()),
+        type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat), rotary_(config_.head_dim, config_.rope_theta) {
+    c10::InferenceMode guard;
+    for (auto& s : info().stages)
+      load(folder, s);
+  }
+
+private:
+  void load(const hf::model_folder& f, const stage& s) {
+    const std::string table = "model.embed_tokens.weight";
+    auto get = [&](const std::string& name) { return to_aten(f.weight(name), type_); };
+    if (s.kind == stage_kind::embedding)
+      embedding_ = get(table);
+    if (s.kind == stage_kind::head) {
+      norm_ = get("model.norm.weight");
+      bool shared = config_.tie_word_embeddings && embedding_.defined();
+      head_ = shared ? embedding_ : get(config_.tie_word_embeddings ? table : "lm_head.weight");
+    }
+    for (auto i = s.first; s.kind == stage_kind::layers && i < s.last; ++i)
+      layers_.emplace_back(f, i, type_);
+  }
+
+  std::vector<segment_result> run(std::span<const segment> batch) override {
+    c10::InferenceMode guard;
+    std::vector<segment_result> out(batch.size());
+    for (auto& [stages, members] : groups_of(batch))
+      run_group(batch, members, stages.first, stages.second, out);
+    return out;
+  }
+
+  void run_group(std::span<const segment> batch, const group& members, std::uint32_t first, std::uint32_t last,
+                 std::vector<segment_result>& out) {
+    std::vector<span_of_rows> spans;
+    std::int64_t total = 0;
+    for (auto i : members) {
+      auto base = static_cast<std::int64_t>(batch[i].base), count = std::int64_t{row_count(batch[i])};
+      spans.push_back({total, count, base, causal_masks(base, count, type_)});
+      total += count;
+    }
+    auto x = input(batch, members, spans, total);
+    run_layers(x, batch, members, spans, first_lane(first), first_lane(last + 1));
+    if (info().stages[last].kind == stage_kind::head)
+      return decide(x, batch, members, spans, out);
+    for (std::size_t k = 0; k < members.size(); ++k)
+      if (auto want = batch[members[k]].want.rows; want != rows_wanted::none)
+        out[members[k]].rows = to_tensor(pick(x.narrow(0, spans[k].first, spans[k].count), want));
+  }
+
+  at::Tensor input(std::span<const segment> batch, const group& members, const std::vector<span_of_rows>& spans,
+                   std::int64_t total) const {
+    auto x = at::empty({total, std::int64_t{info().hidden}}, type_);
+    auto row_bytes = info().hidden * size_of(info().compute);
+    auto to = static_cast<std::byte*>(x.mutable_data_ptr());
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      auto& s = batch[members[k]];
+      auto at = to + static_cast<std::size_t>(spans[k].first) * row_bytes;
+      std::memcpy(at, s.rows.data.data(), s.rows.data.size());
+      for (auto id : s.tokens) {
+        std::memcpy(at, static_cast<const std::byte*>(embedding_.const_data_ptr()) + id * row_bytes, row_bytes);
+        at += row_bytes;
+      }
+    }
+    return x;
+  }
+
+  void run_layers(at::Tensor& x, std::span<const segment> batch, const group& members,
+                  const std::vector<span_of_rows>& spans, std::uint32_t first, std::uint32_t last) {
+    if (first == last)
+      return;
+    auto turn = turns_of(spans, x.size(0));
+    std::vector<std::vector<at::Tensor>> pages(members.size());
+    for (auto i = first; i < last; ++i) {
+      for (std::size_t k = 0; k < members.size(); ++k)
+        pages[k] = pages_of(lane(batch[members[k]].seq, i));
+      layers_[i].run(x, spans, pages, turn);
+    }
+  }
+
+  turns turns_of(const std::vector<span_of_rows>& spans, std::int64_t total) const {
+    auto half = std::int64_t{config_.head_dim} / 2;
+    auto both = at::empty({2, total, half}, at::kDouble);
+    std::span<double> cos(both.mutable_data_ptr<double>(), static_cast<std::size_t>(total * half));
+    std::span<double> sin(cos.data() + cos.size(), cos.size());
+    for (auto& r : spans)
+      for (std::int64_t i = 0; i < r.count; ++i) {
+        auto at = static_cast<std::size_t>((r.first + i) * half), n = static_cast<std::size_t>(half);
+        rotary_.fill(static_cast<std::uint64_t>(r.base + i), cos.subspan(at, n), sin.subspan(at, n));
+      }
+    both = both.to(type_).unsqueeze(2);
+    auto c = both.select(0, 0), s = both.select(0, 1);
+    return {at::cat({c, c}, -1), at::cat({s.neg(), s}, -1)};
+  }
+
+  /// The head over the rows that anything wanted needs, all segments in one product.
+  void decide(const at::Tensor& x, std::span<const segment> batch, const group& members,
+              const std::vector<span_of_rows>& spans, std::vector<segment_result>& out) const {
+    std::vector<at::Tensor> needed;
+    for (std::size_t k = 0; k < members.size(); ++k)
+      if (auto most = needed_rows(batch[members[k]].want); most != rows_wanted::none)
+        needed.push_back(pick(x.narrow(0, spans[k].first, spans[k].count), most));
+    if (needed.empty())
+      return;
+    auto rows = needed.size() == 1 ? needed.front() : at::cat(needed, 0);
+    auto logits = at::linear(rms_norm(rows, norm_, config_.rms_norm_eps), head_);
+    std::int64_t at = 0;
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      auto& s = batch[members[k]];
+      auto most = needed_rows(s.want);
+      auto count = most == rows_wanted::all ? spans[k].count : most == rows_wanted::last ? 1 : 0;
+      answer(s, logits.narrow(0, at, count), out[members[k]]);
+      at += count;
+    }
+  }
+
+  static rows_wanted needed_rows(const wants& w) { return std::max(w.logits, w.tokens); }
+
+  /// @param logits of the segment's last rows
+  static void answer(const segment& s, const at::Tensor& logits, segment_result& out) {
+    if (s.want.logits != rows_wanted::none)
+      out.logits = to_tensor(pick(logits, s.want.logits));
+    if (s.want.tokens == rows_wanted::none)
+      return;
+    auto rows = pick(logits, s.want.tokens);
+    auto first_position = s.base + row_count(s) - static_cast<std::uint64_t>(rows.size(0)) + 1;
+    for (std::int64_t i = 0; i < rows.size(0); ++i)
+      out.choices.push_back(choose_row(rows.select(0, i), s.want.choose, first_position + static_cast<std::uint64_t>(i),
+                                       s.want.top_n));
+  }
+
+  const at::Tensor& page(page_id id) {
+    if (pages_.size() <= id)
+      pages_.resize(std::size_t{id} + 1);
+    if (!pages_[id].defined())
+      pages_[id] = at::empty({2, std::int64_t{config_.num_key_value_heads}, std::int64_t{defaults::kv_page_positions},
+                              std::int64_t{config_.head_dim}}, type_);
+    return pages_[id];
+  }
+
+  std::vector<at::Tensor> pages_of(const lane_kv& l) {
+    std::vector<at::Tensor> out;
+    for (auto id : l.pages)
+      out.push_back(page(id));
+    return out;
+  }
+
+  void copy_page(const page_copy& c) override {
+    c10::InferenceMode guard;
+    auto to = page(c.to);
+    to.narrow(2, 0, c.positions).copy_(page(c.from).narrow(2, 0, c.positions));
+  }
+
+  hf::model_config config_;
+  at::ScalarType type_;
+  rotary rotary_;
+  at::Tensor embedding_, norm_, head_;
+  std::vector<layer> layers_;  ///< by lane
+  std::vector<at::Tensor> pages_;
+};
+
+} // namespace
+
+std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options) {
+  return std::make_unique<torch_shard>(folder, options);
+}
+
+} // namespace virga::models

@@ -1,0 +1,110 @@
+#include "tests/models/shard_contract.hpp"
+
+#include <iostream>
+
+using namespace virga;
+using namespace virga::models;
+using namespace virga::models::test;
+
+namespace {
+
+/// How far a row is from the oracle's, relative to the oracle's largest logit.
+double distance(std::span<const double> got, std::span<const double> expected) {
+  double worst = 0, scale = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    worst = std::max(worst, std::abs(got[i] - expected[i]));
+    scale = std::max(scale, std::abs(expected[i]));
+  }
+  return worst / scale;
+}
+
+std::size_t argmax(std::span<const double> row) {
+  return static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+}
+
+double margin(std::vector<double> row) {
+  std::partial_sort(row.begin(), row.begin() + 2, row.end(), std::greater<>());
+  return row[0] - row[1];
+}
+
+std::unique_ptr<shard> whole(const hf::model_folder& f, dtype compute, std::vector<stage> stages = {}) {
+  return make_torch_shard(f, {compute, 16u << 20, std::move(stages)});
+}
+
+} // namespace
+
+TEST_CASE("segments that can never run are refused and change nothing (torch)", "[models][torch]") {
+  check_refusals(make_torch_shard);
+}
+
+TEST_CASE("a base that is not the length of the cache is stale (torch)", "[models][torch]") {
+  check_positions(make_torch_shard);
+}
+
+TEST_CASE("every page is counted, bounded and given back (torch)", "[models][torch]") { check_memory(make_torch_shard); }
+
+TEST_CASE("a segment brings back what it wants and no more (torch)", "[models][torch]") { check_wants(make_torch_shard); }
+
+TEST_CASE("cuts, chunks, forks, truncations and ragged batches stay at the reference", "[models][torch]") {
+  auto name = GENERATE("gqa-untied", "mha-tied");
+  auto compute = GENERATE(dtype::f32, dtype::f64);
+  hf::model_folder folder(fixture(name));
+  const double bound = compute == dtype::f64 ? 1e-12 : 1e-5;
+  double worst_of_all = 0;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    random_walk w(folder, compute, make_torch_shard, make_reference_shard, seed);
+    INFO(name << " " << to_string(compute) << " seed " << seed << ": " << w.stages());
+    double worst = 0;
+    std::size_t rows = 0, flips = 0;
+    w.walk(40, [&](auto got, auto expected) {
+      ++rows;
+      worst = std::max(worst, distance(got, expected));
+      bool clear = margin({expected.begin(), expected.end()}) > (compute == dtype::f64 ? 1e-9 : 1e-3);
+      flips += clear && argmax(got) != argmax(expected);
+    });
+    CHECK(rows > 50);
+    CHECK(worst < bound);
+    CHECK(flips == 0);
+    CHECK(w.kv_bytes() == 0);
+    worst_of_all = std::max(worst_of_all, worst);
+  }
+  std::cout << name << " " << to_string(compute) << ": torch within " << worst_of_all << " of the reference\n";
+}
+
+TEST_CASE("rows that leave a stage as bytes and come back change no bit", "[models][torch]") {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto compute = GENERATE(dtype::f32, dtype::f64);
+  auto one = whole(folder, compute);
+  std::vector<std::unique_ptr<shard>> parts;
+  for (auto& s : {stage{stage_kind::embedding, 0, 0}, stage{stage_kind::layers, 0, 1}, stage{stage_kind::layers, 1, 4},
+                  stage{stage_kind::head, 0, 0}})
+    parts.push_back(whole(folder, compute, {s}));
+  std::vector<sequence> seq;
+  for (auto& p : parts)
+    seq.push_back(p->open());
+  auto own = one->open();
+  std::uint64_t base = 0;
+  for (auto ids : {std::vector<token_id>(70, 5), std::vector<token_id>{9}, std::vector<token_id>{7, 3, 1}}) {
+    auto expected = run(*one, feed(*one, own, 0, 2, base, ids)).logits.data;
+    segment_result r;
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      r = run(*parts[i], feed(*parts[i], seq[i], 0, 0, base, i == 0 ? ids : std::vector<token_id>{}, r.rows));
+    CHECK(r.logits.data == expected);
+    base += ids.size();
+  }
+}
+
+TEST_CASE("a prompt longer than one block of queries is the same as in pieces", "[models][torch]") {
+  hf::model_folder folder(fixture("mha-tied"));
+  auto s = whole(folder, dtype::f64);
+  std::vector<token_id> ids;
+  for (token_id i = 0; i < 512; ++i)
+    ids.push_back(i * 7 % 96);
+  auto long_rows = numbers(run(*s, feed(*s, s->open(), 0, 2, 0, ids)).logits);
+  auto seq = s->open();
+  for (std::uint64_t base = 0; base < ids.size(); base += 100) {
+    auto end = std::min<std::size_t>(base + 100, ids.size());
+    auto piece = numbers(run(*s, feed(*s, seq, 0, 2, base, {ids.begin() + base, ids.begin() + end})).logits);
+    CHECK(distance(piece, std::span<const double>(long_rows).subspan(base * 96, piece.size())) < 1e-12);
+  }
+}
