@@ -7,12 +7,12 @@
 #include "actors/node/config.hpp"
 
 #include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <tuple>
 
 namespace virga {
@@ -31,68 +31,79 @@ struct link_options {
 
 /// Counted for status and tests.
 struct link_counters {
-  std::uint64_t late_answers = 0;     ///< from the peer, nobody waits for them any more
-  std::uint64_t foreign_sessions = 0; ///< frames for sessions that this peer never opened
+  std::uint64_t late_answers = 0;      ///< from the peer, nobody waits for them any more
+  std::uint64_t foreign_sessions = 0;  ///< requests for sessions that this peer never opened on this link
+  std::uint64_t lost_answers = 0;      ///< of local roles, that could not be sent
 };
 
 struct link_state {
-  explicit link_state(link_actor::pointer self) : self{self} {}
+  using pointer = link_actor::stateful_pointer<link_state>;
 
-  // -- what the behaviour calls --
+  explicit link_state(pointer self_ptr) : self{self_ptr} {}
+
+  // What the behaviour calls.
   template <class T>
-  void ask(call<T>& c);  // generate, open_session, verify
+  void ask(call<T>& c);   // generate, open_session, verify: remembered until answered
   template <class T>
-  void tell(call<T>& c); // close_session, cancel
+  void tell(call<T>& c);  // close_session, cancel: dropped while the peer is down
   void answer_peer(answer& a);
-  void run(std::vector<link_action> actions);
+  void run(link_actions actions);
   void tick();
+  peer_state current() const;
+  time_point now() const;
 
-  // -- actions of the protocol --
+  // The protocol's actions.
   void act(open_pipe&);
   void act(close_pipe&);
   void act(send_bytes&);
   void act(deliver_frame&);
+  void act(refused_frame&);
   void act(undelivered&);
   void act(peer_up&);
   void act(peer_roles&);
   void act(peer_down&);
 
-  // -- frames of the peer --
-  template <class T>
-  void request(const header& hdr, T& body);
-  void answered(const header& hdr, answer_body body);
+  // Frames of the peer.
+  template <class T, class Role>
+  void request(const header& hdr, T& body, role kind, const Role& to);
+  void answered(header hdr, answer_body body);
   bool opened_here(const header& hdr);
-  void remember_session(const session_id& id);
-  void refuse(const header& hdr, ec code, std::string text);
+  void remember_session(const session_id& id, bool generates);
+  void forget_session(const session_id& id);
+  void cancel_generations();
+  void close_sessions();
+  void fail_peer(const header& hdr, ec code, std::string text);
 
-  // -- helpers --
-  using call_key = std::tuple<session_id, role, std::uint32_t, std::uint32_t>;  // session, target, epoch, unit
-  struct waiting { header hdr; sink reply; };
-  time_point now() const;
-  void send(const header& hdr, payload body);
-  void fail(const header& hdr, const sink& reply, failure why);
-  void fail_overdue();
+  // The rest.
+  void fail_calls(ec code, const std::string& text, time_point due = time_point::max());
   void tell_node();
   void schedule();
-  peer_state current() const;
 
-  link_actor::pointer self;
+  using call_key = std::tuple<session_id, role, std::uint32_t, std::uint32_t>;  // session, target, epoch, unit
+  struct waiting {
+    header hdr;
+    sink reply;
+  };
+
+  pointer self;
   link_config config;
   node parent;
   offered_roles offered;
   std::unique_ptr<link_protocol> protocol;
   std::unique_ptr<transport> pipe;
-  std::map<call_key, waiting> calls;      // outstanding at the peer
-  std::set<session_id> sessions;          // opened here by the peer
-  std::deque<session_id> session_order;   // the same, oldest first
-  std::vector<role_status> peer_roles_now;
-  std::string down_reason = "not connected yet";
-  time_point next_tick = time_point::max();
+  std::map<call_key, waiting> calls;        // outstanding at the peer
+  std::map<session_id, bool> sessions;      // that the peer opened here; true: with `generate`, to be cancelled with it
+  std::deque<session_id> session_order;     // the same, oldest first
+  std::deque<link_action> todo;             // the one in front is being carried out
+  std::vector<role_status> roles;           // that the peer offers now
+  std::string reason = "not connected yet";
+  time_point down_since{};
+  time_point scheduled = time_point::max();
   link_counters counters;
 };
 
 /// Spawn with these arguments. Opens its pipe at once; tells `parent` whenever the peer comes, goes or changes its roles.
-link_actor::behavior_type make_link(link_actor::stateful_pointer<link_state> self, link_options options,
-                                    transport_factory make_transport, node parent, offered_roles offered);
+link_actor::behavior_type make_link(link_state::pointer self, link_options options, transport_factory make_transport,
+                                    node parent, offered_roles offered);
 
 } // namespace virga

@@ -10,7 +10,9 @@
 #include "actors/link/sequence_check.hpp"
 #include "messages/codec.hpp"
 
+#include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -23,11 +25,14 @@ struct open_pipe {};
 struct close_pipe { std::uint64_t connection = 0; std::string reason; };
 struct send_bytes { std::uint64_t connection = 0; byte_buffer data; };
 struct deliver_frame { frame message; };  ///< a request or an answer; never one of the link's own frames
+/// A sound message with contents that are not taken: a failure for the asker, here or at the peer.
+struct refused_frame { header hdr; failure why; };
 struct peer_up { hello peer; };
 struct peer_roles { std::vector<role_status> roles; };
 struct peer_down { std::string reason; };
 
-using link_action = std::variant<open_pipe, close_pipe, send_bytes, deliver_frame, undelivered, peer_up, peer_roles, peer_down>;
+using link_action = std::variant<open_pipe, close_pipe, send_bytes, deliver_frame, refused_frame, undelivered, peer_up,
+                                 peer_roles, peer_down>;
 using link_actions = std::vector<link_action>;
 
 struct protocol_options {
@@ -81,21 +86,24 @@ private:
   void feed(std::span<const std::byte> bytes, time_point now);
   void take(received& r, time_point now);
   bool in_turn(const received& r);
-  bool of_running_role(const header& hdr, const payload& body, time_point now);
-  void greet(const hello& peer, time_point now);
+  void greeted(payload& body, time_point now);
   void own_frame(payload& body, time_point now);
-  void grant(time_point now);
-  void pump(time_point now);
-  void push_own(payload body);
+  bool for_running_role(const frame& f);
+  void broken(const caf::error& why, time_point now);
   void refuse_peer(std::string sentence, time_point now);
+  void end(std::string reason, time_point now, bool refused = false);
   void lose(std::string reason, time_point now, bool refused = false);
   std::chrono::nanoseconds backoff(bool refused);
+  void push_own(payload body);
+  void grant();
+  void pump(time_point now);
   std::size_t slice_bytes() const;
   link_actions finish(time_point now);
 
   protocol_options options_;
   state state_ = state::down;
   std::uint64_t connection_ = 0;        // of the pipe in use; 0: none
+  std::uint64_t newest_ = 0;            // highest number of a connection that was seen
   std::string certificate_name_;
   std::mt19937_64 random_;
   std::uint32_t failures_ = 0;          // since the link was last up

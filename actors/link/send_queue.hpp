@@ -22,7 +22,7 @@ namespace virga {
 
 /// A message that never left, and why; the asker has to be told.
 struct undelivered {
-  frame message;  ///< without its tensor's data when `why` is about the frame itself
+  frame message;
   failure why;
 };
 
@@ -30,8 +30,8 @@ class send_queue {
 public:
   explicit send_queue(std::size_t limit_bytes) : limit_{limit_bytes} {}
 
-  /// Takes a message. @returns ec::queue_full with a time to retry when the bound is reached
-  std::optional<failure> push(frame f);
+  /// Takes a message. @returns ec::queue_full with a time to retry when the bound is reached; `f` is then untouched
+  std::optional<failure> push(frame&& f);
 
   struct unit {
     byte_buffer data;
@@ -45,8 +45,7 @@ public:
   std::vector<undelivered> take_undelivered() { return std::exchange(undelivered_, {}); }
 
   /// The connection is gone: empties the queue and starts sequence numbers again at 1.
-  /// @returns the requests and answers that were not sent completely
-  std::vector<frame> clear();
+  void clear();
 
   std::size_t bytes() const noexcept { return bytes_; }
   bool empty() const noexcept { return control_.empty() && lanes_.empty(); }
@@ -59,14 +58,16 @@ private:
     std::vector<byte_buffer> units;  // empty until it begins
     std::size_t next = 0;
   };
-  using lane = std::deque<message>;
+  struct lane {
+    std::deque<message> messages;
+    std::array<std::size_t, 3> waiting{};  // of these, by urgency
+    priority urgency() const;
+  };
 
   std::optional<unit> pop_control(time_point now);
   std::optional<unit> pop_lane(priority urgency, time_point now, std::size_t slice_bytes);
   bool begin(message& m, time_point now, std::size_t slice_bytes);
-  void enqueue(const lane_key& key, priority urgency);
   void finish_front(const lane_key& key);
-  static priority urgency_of(const lane& l);
 
   std::size_t limit_;
   std::size_t bytes_ = 0;

@@ -17,7 +17,7 @@ public:
 
 private:
   std::uint64_t highest_ = 0;
-  std::set<std::uint64_t> open_;  // below highest_, begun and not whole yet; at most limits::partial_tensors
+  std::set<std::uint64_t> open_;  // below highest_, begun and not whole yet; bounded
 };
 
 } // namespace virga

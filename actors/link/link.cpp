@@ -1,0 +1,287 @@
+#include "actors/link/link.hpp"
+
+#include <caf/send.hpp>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace virga {
+
+namespace {
+
+template <class T>
+constexpr bool is_answer = std::is_constructible_v<answer_body, T>;
+
+template <class T>
+constexpr bool is_request = std::is_same_v<T, generate> || std::is_same_v<T, open_session> || std::is_same_v<T, verify>
+                            || std::is_same_v<T, close_session> || std::is_same_v<T, cancel>;
+
+template <class T>
+constexpr bool is_for_sessions = std::is_same_v<T, generate> || std::is_same_v<T, cancel>;
+
+template <class T>
+constexpr bool opens_session = std::is_same_v<T, generate> || std::is_same_v<T, open_session>;
+
+template <class T>
+constexpr bool is_answered = opens_session<T> || std::is_same_v<T, verify>;
+
+constexpr std::size_t first_answer = 10; // of payload: opened
+
+static_assert(std::is_same_v<std::variant_alternative_t<first_answer, payload>, opened>);
+
+} // namespace
+
+// -- calls of this node ------------------------------------------------------------------------------------------------
+
+template <class T>
+void link_state::ask(call<T>& c) {
+  if (calls.size() >= link_defaults::outstanding_calls) {
+    failure why{ec::queue_full, link_defaults::queue_retry_ms, "too many calls wait for " + config.peer_node};
+    return self->send(c.reply, answer{c.hdr, std::move(why), true, {}});
+  }
+  calls.insert_or_assign(call_key{c.hdr.session, c.hdr.target, c.hdr.epoch, c.hdr.unit}, waiting{c.hdr, c.reply});
+  run(protocol->send({c.hdr, 0, {}, std::move(c.body)}, now()));
+}
+
+template <class T>
+void link_state::tell(call<T>& c) {
+  run(protocol->send({c.hdr, 0, {}, std::move(c.body)}, now()));
+}
+
+void link_state::answer_peer(answer& a) {
+  auto send = [&](auto& body) {
+    using body_type = std::decay_t<decltype(body)>;
+    if constexpr (std::is_constructible_v<payload, body_type>)
+      run(protocol->send({a.hdr, 0, {}, std::move(body)}, now()));
+    else
+      fail_peer(a.hdr, ec::internal, "an engine's answer cannot cross a link");
+  };
+  if (a.last && a.hdr.target == role::session_host)
+    forget_session(a.hdr.session);
+  std::visit(send, a.body);
+}
+
+// -- the protocol's actions --------------------------------------------------------------------------------------------
+
+/// An action may lead to others; they wait for their turn, so that bytes leave in the order in which they were made.
+void link_state::run(link_actions actions) {
+  auto nested = !todo.empty();
+  std::move(actions.begin(), actions.end(), std::back_inserter(todo));
+  if (nested)
+    return;
+  for (; !todo.empty(); todo.pop_front())
+    std::visit([this](auto& action) { act(action); }, todo.front());
+  schedule();
+}
+
+void link_state::act(open_pipe&) { pipe->open(); }
+void link_state::act(close_pipe& x) { pipe->close(x.connection, x.reason); }
+void link_state::act(send_bytes& x) { pipe->send(x.connection, std::move(x.data)); }
+
+void link_state::act(deliver_frame& x) {
+  auto& hdr = x.message.hdr;
+  auto deliver = [&](auto& body) {
+    using body_type = std::decay_t<decltype(body)>;
+    if constexpr (is_answer<body_type>)
+      answered(hdr, std::move(body));
+    else if constexpr (is_for_sessions<body_type>)
+      request(hdr, body, role::session_host, offered.sessions);
+    else if constexpr (is_request<body_type>)
+      request(hdr, body, role::verifier, offered.verify);
+  };
+  std::visit(deliver, x.message.body);
+}
+
+/// Of our own call: its asker hears it. Else it was the peer's.
+void link_state::act(refused_frame& x) {
+  if (calls.count({x.hdr.session, x.hdr.target, x.hdr.epoch, x.hdr.unit}) > 0)
+    answered(x.hdr, std::move(x.why));
+  else
+    fail_peer(x.hdr, x.why.code, std::move(x.why.text));
+}
+
+void link_state::act(undelivered& x) {
+  auto body = x.message.body.index();
+  if (body < first_answer)
+    return answered(x.message.hdr, std::move(x.why));
+  ++counters.lost_answers;
+  if (protocol->is_up() && !std::holds_alternative<failure>(x.message.body))
+    fail_peer(x.message.hdr, x.why.code, std::move(x.why.text));
+}
+
+void link_state::act(peer_up& x) {
+  spdlog::info("link to {} ({}): up", x.peer.node, x.peer.site);
+  roles = std::move(x.peer.roles);
+  reason.clear();
+  tell_node();
+}
+
+void link_state::act(peer_roles& x) {
+  roles = std::move(x.roles);
+  tell_node();
+}
+
+void link_state::act(peer_down& x) {
+  fail_calls(ec::peer_unreachable, "the link to " + config.peer_node + " is down: " + x.reason);
+  auto changed = x.reason != reason;
+  reason = std::move(x.reason);
+  if (!changed)
+    return;
+  spdlog::warn("link to {} ({}): down: {}", config.peer_node, config.peer_site, reason);
+  down_since = now();
+  roles.clear();
+  cancel_generations();
+  tell_node();
+}
+
+// -- frames of the peer ------------------------------------------------------------------------------------------------
+
+/// A session belongs to the peer that opened it: on another link nobody can verify, close or cancel it.
+template <class T, class Role>
+void link_state::request(const header& hdr, T& body, role kind, const Role& to) {
+  auto refuse = [&](ec code, std::string text) {
+    if (is_answered<T>)
+      fail_peer(hdr, code, std::move(text));
+  };
+  if (hdr.target != kind || !to)
+    return refuse(ec::unsupported, std::string{to_string(hdr.target)} + " is not offered to " + config.peer_node);
+  if constexpr (opens_session<T>) {
+    remember_session(hdr.session, std::is_same_v<T, generate>);
+  } else if (sessions.count(hdr.session) == 0) {
+    ++counters.foreign_sessions;
+    return refuse(ec::unknown_session, "session " + to_string(hdr.session) + " was not opened by " + config.peer_node);
+  }
+  if constexpr (std::is_same_v<T, close_session>)
+    forget_session(hdr.session);
+  self->send(to, call<T>{hdr, std::move(body), sink{self}});
+}
+
+void link_state::answered(header hdr, answer_body body) {
+  auto i = calls.find({hdr.session, hdr.target, hdr.epoch, hdr.unit});
+  if (i == calls.end()) {
+    ++counters.late_answers;
+    return;
+  }
+  auto last = !std::holds_alternative<tokens>(body);
+  auto wire = protocol->meter().answered(hdr.session, last);
+  self->send(i->second.reply, answer{i->second.hdr, std::move(body), last, wire});
+  if (last)
+    calls.erase(i);
+}
+
+void link_state::fail_peer(const header& hdr, ec code, std::string text) {
+  run(protocol->send({hdr, 0, {}, failure{code, 0, std::move(text)}}, now()));
+}
+
+// -- the peer's sessions -----------------------------------------------------------------------------------------------
+
+void link_state::remember_session(const session_id& id, bool generates) {
+  if (!sessions.insert_or_assign(id, generates).second)
+    return;
+  session_order.push_back(id);
+  if (session_order.size() <= link_defaults::peer_sessions)
+    return;
+  sessions.erase(session_order.front());
+  session_order.pop_front();
+}
+
+void link_state::forget_session(const session_id& id) {
+  if (sessions.erase(id) > 0)
+    std::erase(session_order, id);
+}
+
+/// Nobody hears the answers of a lost peer's generations: they end. What its devices hold in roles waits for its return.
+void link_state::cancel_generations() {
+  auto gone = sessions;
+  for (auto& [id, generates] : gone)
+    if (generates) {
+      self->send(offered.sessions, call<cancel>{header{id, 0, 0, 0, role::session_host, {}}, {}, sink{self}});
+      forget_session(id);
+    }
+}
+
+void link_state::close_sessions() {
+  for (auto& entry : sessions)
+    self->send(offered.verify, call<close_session>{header{entry.first, 0, 0, 0, role::verifier, {}}, {}, sink{self}});
+  sessions.clear();
+  session_order.clear();
+}
+
+// -- time --------------------------------------------------------------------------------------------------------------
+
+void link_state::fail_calls(ec code, const std::string& text, time_point due) {
+  std::vector<header> failed;
+  for (auto& entry : calls)
+    if (auto& hdr = entry.second.hdr; due == time_point::max() || (hdr.deadline != time_point{} && hdr.deadline < due))
+      failed.push_back(hdr);
+  for (auto& hdr : failed)
+    answered(hdr, failure{code, 0, text});
+}
+
+void link_state::tick() {
+  if (now() >= scheduled)
+    scheduled = time_point::max();
+  fail_calls(ec::deadline_exceeded, config.peer_node + " did not answer in time", now());
+  if (!protocol->is_up() && now() >= down_since + link_defaults::session_keep)
+    close_sessions();
+  run(protocol->on_tick(now()));
+}
+
+/// One timer is enough: an earlier one replaces it, and a tick that comes too soon does no harm.
+void link_state::schedule() {
+  auto due = protocol->next_tick();
+  if (!protocol->is_up() && !sessions.empty())
+    due = std::min<time_point>(due, down_since + link_defaults::session_keep);
+  if (due >= scheduled)
+    return;
+  scheduled = due;
+  self->delayed_send(self, std::max<caf::timespan>(due - now(), caf::timespan{0}), tick_atom::value);
+}
+
+time_point link_state::now() const { return self->clock().now(); }
+
+peer_state link_state::current() const {
+  return {config.peer_site, config.peer_node, protocol->is_up(), reason, roles, protocol->meter().quality()};
+}
+
+void link_state::tell_node() { self->send(parent, peer_atom::value, current()); }
+
+// -- the actor ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+protocol_options options_of(link_options& o) {
+  auto& c = o.config;
+  return {{std::move(o.own), c.peer_site, c.peer_node}, c.dial,        c.heartbeat, c.dead_after,
+          c.backoff_min,                                c.backoff_max, o.seed,      o.queue_bytes};
+}
+
+} // namespace
+
+link_actor::behavior_type make_link(link_state::pointer self, link_options options, transport_factory make_transport,
+                                    node parent, offered_roles offered) {
+  auto& st = self->state;
+  st.config = options.config;
+  st.parent = std::move(parent);
+  st.offered = std::move(offered);
+  st.protocol = std::make_unique<link_protocol>(options_of(options));
+  st.pipe = make_transport(st.config, pipe_events{self});
+  st.run(st.protocol->start(st.now()));
+  return {
+    [&st](call<generate>& c) { st.ask(c); },
+    [&st](call<open_session>& c) { st.ask(c); },
+    [&st](call<verify>& c) { st.ask(c); },
+    [&st](call<close_session>& c) { st.tell(c); },
+    [&st](call<cancel>& c) { st.tell(c); },
+    [&st](answer& a) { st.answer_peer(a); },
+    [&st](roles_atom, std::vector<role_status>& r) { st.run(st.protocol->roles_changed(std::move(r), st.now())); },
+    [&st](tick_atom) { st.tick(); },
+    [&st](stats_atom) { return st.current(); },
+    [&st](pipe_up& x) { st.run(st.protocol->on_pipe_up(x.connection, x.peer_name, st.now())); },
+    [&st](pipe_bytes& x) { st.run(st.protocol->on_bytes(x.connection, x.data, st.now())); },
+    [&st](pipe_down& x) { st.run(st.protocol->on_pipe_down(x.connection, x.reason, st.now())); },
+    [&st](pipe_drained& x) { st.run(st.protocol->on_drained(x.connection, x.bytes, st.now())); },
+  };
+}
+
+} // namespace virga

@@ -1,0 +1,156 @@
+#include "actors/link/send_queue.hpp"
+
+#include "messages/codec.hpp"
+#include "messages/type_ids.hpp"
+
+#include <algorithm>
+
+namespace virga {
+
+namespace {
+
+constexpr std::size_t small_bytes = 512; // what a message without text or tensor counts for
+
+const tensor* rows_of(const payload& body) {
+  if (auto x = std::get_if<verify>(&body))
+    return &x->rows;
+  if (auto x = std::get_if<verified>(&body))
+    return &x->rows;
+  return nullptr;
+}
+
+std::size_t charge_of(const payload& body) {
+  auto bytes = small_bytes;
+  if (auto rows = rows_of(body))
+    bytes += rows->data.size();
+  else if (auto g = std::get_if<generate>(&body))
+    bytes += g->prompt.size();
+  else if (auto t = std::get_if<tokens>(&body))
+    bytes += t->text.size() + t->ids.size() * sizeof(token_id);
+  return bytes;
+}
+
+std::size_t index(priority p) { return static_cast<std::size_t>(p); }
+
+} // namespace
+
+priority urgency_of(const payload& body) {
+  if (body.index() < payload{generate{}}.index() || std::holds_alternative<cancel>(body)
+      || std::holds_alternative<close_session>(body))
+    return priority::control;
+  auto rows = rows_of(body);
+  return rows && rows->rows > link_defaults::decode_rows ? priority::bulk : priority::decode;
+}
+
+// A lane is as urgent as its most urgent message: this is what promotes bulk that stands before a decode message.
+priority send_queue::lane::urgency() const { return waiting[index(priority::decode)] > 0 ? priority::decode : priority::bulk; }
+
+std::optional<failure> send_queue::push(frame&& f) {
+  f.urgency = urgency_of(f.body);
+  auto charge = charge_of(f.body);
+  if (f.urgency == priority::control) {
+    bytes_ += charge;
+    control_.push_back({std::move(f), charge, {}, 0});
+    return {};
+  }
+  if (bytes_ + charge > limit_)
+    return failure{ec::queue_full, link_defaults::queue_retry_ms,
+                   "the link's queue holds " + std::to_string(bytes_) + " of " + std::to_string(limit_) + " bytes"};
+  bytes_ += charge;
+  lane_key key{f.hdr.session, f.hdr.target};
+  auto& l = lanes_[key];
+  auto before = l.messages.empty() ? priority::control : l.urgency();
+  ++l.waiting[index(f.urgency)];
+  l.messages.push_back({std::move(f), charge, {}, 0});
+  if (before == l.urgency())
+    return {};
+  if (before != priority::control)
+    std::erase(turns_[index(before)], key);
+  turns_[index(l.urgency())].push_back(key);
+  return {};
+}
+
+std::optional<send_queue::unit> send_queue::pop(time_point now, std::size_t slice_bytes, std::int64_t credit) {
+  if (auto u = pop_control(now))
+    return u;
+  if (credit <= 0)
+    return {};
+  if (auto u = pop_lane(priority::decode, now, slice_bytes))
+    return u;
+  if (credit <= static_cast<std::int64_t>(link_defaults::window_reserved_bytes))
+    return {};
+  return pop_lane(priority::bulk, now, slice_bytes);
+}
+
+std::optional<send_queue::unit> send_queue::pop_control(time_point now) {
+  while (!control_.empty()) {
+    auto m = std::move(control_.front());
+    control_.pop_front();
+    bytes_ -= m.charged;
+    if (begin(m, now, limits::slice_bytes))
+      return unit{std::move(m.units.front()), m.value.hdr.session, false};
+  }
+  return {};
+}
+
+std::optional<send_queue::unit> send_queue::pop_lane(priority urgency, time_point now, std::size_t slice_bytes) {
+  auto& turns = turns_[index(urgency)];
+  auto ready = [&](const lane_key& key) {
+    auto& m = lanes_[key].messages.front();
+    return !m.units.empty() || begun_ < link_defaults::messages_begun || m.charged <= slice_bytes;
+  };
+  for (;;) {
+    auto i = std::find_if(turns.begin(), turns.end(), ready);
+    if (i == turns.end())
+      return {};
+    auto key = *i;
+    turns.erase(i);
+    auto& m = lanes_[key].messages.front();
+    if (m.units.empty() && !begin(m, now, slice_bytes)) {
+      finish_front(key);
+      continue;
+    }
+    unit u{std::move(m.units[m.next]), key.first, true};
+    if (++m.next == m.units.size())
+      finish_front(key);
+    else {
+      begun_ += m.next == 1;
+      turns_[index(lanes_[key].urgency())].push_back(key);
+    }
+    return u;
+  }
+}
+
+/// Encodes a message as it begins, so that its number and what remains of its deadline are those of the moment.
+bool send_queue::begin(message& m, time_point now, std::size_t slice_bytes) {
+  m.value.sequence = sequence_ + 1;
+  auto units = encode(m.value, now, slice_bytes);
+  if (!units) {
+    undelivered_.push_back({std::move(m.value), to_failure(units.error())});
+    return false;
+  }
+  ++sequence_;
+  m.units = std::move(*units);
+  return true;
+}
+
+/// Takes the front message away; its lane, already out of its turn, waits for the next one or ends.
+void send_queue::finish_front(const lane_key& key) {
+  auto i = lanes_.find(key);
+  auto& l = i->second;
+  auto& m = l.messages.front();
+  bytes_ -= m.charged;
+  --l.waiting[index(m.value.urgency)];
+  begun_ -= m.units.size() > 1;
+  l.messages.pop_front();
+  if (l.messages.empty())
+    lanes_.erase(i);
+  else
+    turns_[index(l.urgency())].push_back(key);
+}
+
+void send_queue::clear() {
+  *this = send_queue{limit_};
+}
+
+} // namespace virga
