@@ -130,7 +130,7 @@ TEST_CASE("a tensor that contradicts itself is refused", "[messages][hostile]") 
   CHECK(code_for_tensor([](builder t) { // rows * cols * 8 wraps around to 0
     t.setDtype(0), t.setRows(0x80000000), t.setCols(0x40000000), t.setTotalBytes(0), set_zeros(t, 0);
   }) == ec::bad_tensor);
-  CHECK(code_for_tensor([](builder t) { // rows * (4 + cols) wraps around to 16
+  CHECK(code_for_tensor([](builder t) { // 2^62 bytes in int8 rows
     t.setDtype(4), t.setRows(0x80000000), t.setCols(0x80000000), t.setTotalBytes(16);
   }) == ec::bad_tensor);
   CHECK(code_for_tensor([](builder t) { // right, but more than a slice may carry
