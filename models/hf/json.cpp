@@ -57,6 +57,13 @@ void refuse_duplicates(std::string_view text, const std::string& where) {
     fail(where, "the key " + in_quotes(watch.handler().duplicate) + " stands twice in one object; one of them must go");
 }
 
+/// A value as JSON writes it, for messages.
+std::string shortened(const json::value& v) {
+  constexpr std::size_t longest = 80;
+  auto text = json::serialize(v);
+  return text.size() > longest ? text.substr(0, longest) + "..." : text;
+}
+
 } // namespace
 
 void fail(const std::string& where, const std::string& what) { throw bad_model(where + ": " + what); }
@@ -105,7 +112,7 @@ std::uint64_t whole_number(const json::value& v, const std::string& where, std::
   else if (v.is_int64() && v.get_int64() >= 0)
     n = static_cast<std::uint64_t>(v.get_int64());
   else
-    fail(where, "is " + in_quotes(json::serialize(v)) + "; it must be a whole number from " + range);
+    fail(where, "is " + shortened(v) + "; it must be a whole number from " + range);
   if (n < low || n > high)
     fail(where, "is " + std::to_string(n) + "; it must be from " + range);
   return n;
@@ -128,7 +135,7 @@ const json::value& fields::at(std::string_view key) const {
 }
 
 void fields::complain(std::string_view key, const std::string& what) const {
-  fail(where_, std::string(key) + " is " + in_quotes(json::serialize(at(key))) + "; " + what);
+  fail(where_, std::string(key) + " is " + shortened(at(key)) + "; " + what);
 }
 
 std::uint64_t fields::whole(std::string_view key, std::uint64_t low, std::uint64_t high) const {
