@@ -1,0 +1,395 @@
+#include "actors/gateway/defaults.hpp"
+#include "actors/gateway/front.hpp"
+#include "tests/support/catch.hpp"
+
+#include <boost/json.hpp>
+
+using namespace virga;
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+namespace {
+
+/// A client that keeps what it gets.
+struct client : responder {
+  http_reply got;
+  std::string stream;
+  bool replied = false, streaming = false, ended = false;
+  std::function<void()> gone;
+
+  void reply(http_reply r) override { got = std::move(r), replied = ended = true; }
+  void begin_stream(http_reply head) override { got = std::move(head), streaming = true; }
+  void write(std::string piece) override { stream += piece; }
+  void end_stream() override { ended = true; }
+  void on_gone(std::function<void()> f) override { gone = std::move(f); }
+
+  json::value body() const { return json::parse(got.body); }
+  std::string error_code() const { return std::string(body().at("error").at("code").as_string()); }
+  std::string header(const std::string& name) const {
+    for (auto& [key, value] : got.headers)
+      if (key == name)
+        return value;
+    return {};
+  }
+};
+
+struct asked {
+  session_site site;
+  header hdr;
+  generate what;
+};
+
+/// A front whose sessions are the test.
+struct front_fixture {
+  gateway_config config;
+  std::vector<asked> requests;
+  std::vector<header> cancelled;
+  std::unique_ptr<front> f;
+  node_status status;
+  std::uint64_t ids = 0;
+
+  front_fixture() {
+    config.api = true;
+    config.max_requests = 2;
+    status.kind = "edge";
+    status.ready = true;
+    status.strategies = {strategy::cloud, strategy::edge, strategy::split};
+    make();
+  }
+
+  void make() {
+    front_ports p;
+    p.make_id = [this] { return session_id{7, ++ids}; };
+    p.ask = [this](session_site s, header h, generate g) { requests.push_back({s, h, std::move(g)}); };
+    p.cancel = [this](session_site, header h) { cancelled.push_back(h); };
+    f = std::make_unique<front>(config, std::move(p));
+    f->on_status(status);
+  }
+
+  std::shared_ptr<client> send(std::string method, std::string path, std::string body = {}, std::string key = {}) {
+    auto c = std::make_shared<client>();
+    f->on_request({std::move(method), std::move(path), std::move(body), std::move(key), "req-1", "", "test"}, c);
+    return c;
+  }
+
+  std::shared_ptr<client> get(std::string path) { return send("GET", std::move(path)); }
+
+  std::shared_ptr<client> chat(const std::string& model, const std::string& more = {}) {
+    return send("POST", "/v1/chat/completions",
+                R"({"model": ")" + model + R"(", "messages": [{"role": "user", "content": "hi"}])" + more + "}");
+  }
+
+  void answer_with(answer_body body, bool last, traffic wire = {}, std::size_t request = 0) {
+    answer a{requests.at(request).hdr, std::move(body), last, wire};
+    f->on_answer(a, steady_clock::now());
+  }
+
+  void token(std::uint64_t position, std::string text) { answer_with(tokens{position, {5}, std::move(text)}, false); }
+
+  void finish(std::uint32_t count) {
+    outcome o;
+    o.how = requests.at(0).what.how;
+    o.finish = finish_reason::stop;
+    o.completion_tokens = count;
+    answer_with(std::move(o), true);
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(front_fixture, "a request becomes a session and its answer one reply", "[actors][gateway]") {
+  auto c = chat("virga/split", R"(, "max_tokens": 9, "seed": 4, "temperature": 1)");
+  REQUIRE(requests.size() == 1);
+  auto& r = requests[0];
+  CHECK(r.site == session_site::here);
+  CHECK(r.hdr.target == role::session_host);
+  CHECK(r.hdr.session != session_id{});
+  CHECK(r.hdr.deadline > steady_clock::now() + 55s);
+  CHECK(r.what.how == strategy::split);
+  CHECK(r.what.request_id == "req-1");
+  CHECK(r.what.prompt == "hi");
+  CHECK(r.what.max_tokens == 9);
+  CHECK(r.what.choose.temperature == 1);
+  CHECK(r.what.choose.seed == 4);
+  token(0, "Hel");
+  token(1, "lo");
+  CHECK_FALSE(c->replied);
+  finish(2);
+  REQUIRE(c->replied);
+  CHECK(c->got.status == 200);
+  CHECK(c->header("X-Request-Id") == "req-1");
+  CHECK(c->body().at("choices").at(0).at("message").at("content") == "Hello");
+  CHECK(c->body().at("usage").at("completion_tokens") == 2);
+  CHECK(c->body().at("virga").at("session") == json::value(to_string(r.hdr.session)));
+  CHECK(cancelled.empty());
+}
+
+TEST_CASE_METHOD(front_fixture, "a stream begins with the first token", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "stream": true)");
+  CHECK_FALSE(c->streaming);
+  token(0, "Hel");
+  CHECK(c->streaming);
+  CHECK(c->got.content_type == "text/event-stream");
+  CHECK(c->header("X-Request-Id") == "req-1");
+  CHECK(c->stream.find("\"Hel\"") != std::string::npos);
+  finish(1);
+  CHECK(c->ended);
+  CHECK(c->stream.ends_with("data: [DONE]\n\n"));
+}
+
+TEST_CASE_METHOD(front_fixture, "a stream without tokens still has its beginning and its end", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "stream": true)");
+  finish(0);
+  CHECK(c->streaming);
+  CHECK(c->stream.find("\"role\":\"assistant\"") != std::string::npos);
+  CHECK(c->stream.ends_with("data: [DONE]\n\n"));
+}
+
+TEST_CASE_METHOD(front_fixture, "a failure before the first token is a status, after it an event", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "stream": true)");
+  bool late = GENERATE(false, true);
+  if (late)
+    token(0, "Hel");
+  answer_with(failure{ec::model_error, 0, "the shard threw"}, true);
+  CHECK(c->ended);
+  if (late) {
+    CHECK(c->stream.find("data: {\"error\":{\"message\":\"the shard threw\"") != std::string::npos);
+    CHECK(c->stream.find("[DONE]") == std::string::npos);
+  } else {
+    CHECK(c->got.status == 500);
+    CHECK(c->error_code() == "model_error");
+    CHECK(c->header("X-Request-Id") == "req-1");
+  }
+}
+
+TEST_CASE_METHOD(front_fixture, "an outcome with an error still tells where the time went", "[actors][gateway]") {
+  auto c = chat("split");
+  outcome o;
+  o.how = strategy::split;
+  o.error = ec::deadline_exceeded;
+  o.error_text = "too late";
+  o.attempts = 3;
+  answer_with(o, true);
+  CHECK(c->got.status == 504);
+  CHECK(c->body().at("error").at("message") == "too late");
+  CHECK(c->body().at("virga").at("attempts") == 3);
+}
+
+TEST_CASE_METHOD(front_fixture, "repeated tokens are dropped and lost ones fail the request", "[actors][gateway]") {
+  auto c = chat("edge");
+  token(0, "a");
+  token(0, "a");
+  token(1, "b");
+  bool gap = GENERATE(false, true);
+  if (gap) {
+    token(3, "d");
+    CHECK(c->error_code() == "internal");
+    CHECK(cancelled.size() == 1);
+    return;
+  }
+  finish(2);
+  CHECK(c->body().at("choices").at(0).at("message").at("content") == "ab");
+}
+
+TEST_CASE_METHOD(front_fixture, "from an edge, `cloud` is asked across the link and the link is accounted",
+                 "[actors][gateway]") {
+  auto c = chat("cloud");
+  CHECK(requests.at(0).site == session_site::peer);
+  traffic wire;
+  wire.bytes_up = 100;
+  wire.bytes_down = 40;
+  answer_with(tokens{0, {5}, "a"}, false, wire);
+  wire.bytes_up = 0;
+  answer_with(outcome{}, true, wire);
+  auto own = c->body().at("virga");
+  CHECK(own.at("bytes_up") == 100);
+  CHECK(own.at("bytes_down") == 80);
+  CHECK(own.at("round_trips") == 1);
+  CHECK(own.at("time_ms").at("link").to_number<double>() >= 0);
+}
+
+TEST_CASE_METHOD(front_fixture, "on a cloud node `cloud` lives here and no link is counted", "[actors][gateway]") {
+  status.kind = "cloud";
+  f->on_status(status);
+  auto c = chat("cloud");
+  CHECK(requests.at(0).site == session_site::here);
+  finish(0);
+  CHECK(c->body().at("virga").at("round_trips") == 0);
+  CHECK(c->body().at("virga").at("time_ms").at("link") == 0);
+}
+
+TEST_CASE_METHOD(front_fixture, "requests beyond the limit get 429 until one ends", "[actors][gateway]") {
+  auto first = chat("edge");
+  auto second = chat("edge");
+  auto third = chat("edge");
+  CHECK(third->got.status == 429);
+  CHECK(third->error_code() == "queue_full");
+  CHECK(third->header("Retry-After") == "1");
+  CHECK(requests.size() == 2);
+  finish(0);
+  CHECK_FALSE(chat("edge")->replied);
+}
+
+TEST_CASE_METHOD(front_fixture, "a client that goes away cancels its session", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "stream": true)");
+  token(0, "a");
+  c->gone();
+  REQUIRE(cancelled.size() == 1);
+  CHECK(cancelled[0].session == requests[0].hdr.session);
+  auto before = c->stream;
+  token(1, "b");  // late
+  finish(2);
+  CHECK(c->stream == before);
+  CHECK(json::parse(get("/status")->got.body).at("gateway").at("late_answers") == 2);
+  CHECK(json::parse(get("/status")->got.body).at("gateway").at("gone") == 1);
+}
+
+TEST_CASE_METHOD(front_fixture, "a session that stays silent past its deadline is answered for", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "virga": {"deadline_ms": 200})");
+  f->on_tick(steady_clock::now() + 600ms);
+  CHECK_FALSE(c->replied);
+  f->on_tick(steady_clock::now() + 800ms);
+  CHECK(c->got.status == 504);
+  CHECK(c->error_code() == "deadline_exceeded");
+  CHECK(cancelled.size() == 1);
+}
+
+TEST_CASE_METHOD(front_fixture, "the body's deadline wins over the header's, and a wrong header is refused",
+                 "[actors][gateway]") {
+  http_request r{"POST", "/v1/completions", R"({"model": "edge", "prompt": "hi"})", "", "", "90000", "test"};
+  f->on_request(r, std::make_shared<client>());
+  CHECK(requests.at(0).hdr.deadline > steady_clock::now() + 80s);
+  r.body = R"({"model": "edge", "prompt": "hi", "virga": {"deadline_ms": 500}})";
+  f->on_request(r, std::make_shared<client>());
+  CHECK(requests.at(1).hdr.deadline < steady_clock::now() + 1s);
+  r.body = R"({"model": "edge", "prompt": "hi"})";
+  r.deadline_ms = "soon";
+  auto c = std::make_shared<client>();
+  f->on_request(r, c);
+  CHECK(c->got.status == 400);
+}
+
+TEST_CASE_METHOD(front_fixture, "a silent stream is kept open with comments", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "stream": true)");
+  f->on_tick(steady_clock::now() + 15s);
+  CHECK(c->stream.empty());
+  token(0, "a");
+  f->on_tick(steady_clock::now() + 5s);
+  CHECK(c->stream.find(":") != 0);
+  CHECK(c->stream.find("keep-alive") == std::string::npos);
+  f->on_tick(steady_clock::now() + 11s);
+  CHECK(c->stream.ends_with(": keep-alive\n\n"));
+}
+
+TEST_CASE_METHOD(front_fixture, "request ids are one printable word or replaced", "[actors][gateway]") {
+  auto [given, kept] = GENERATE(table<std::string, bool>({
+    {"abc-1", true}, {"", false}, {"a b", false}, {"a\x01", false}, {std::string(128, 'x'), true},
+    {std::string(129, 'x'), false}, {"gr\xC3\xBCn", false}}));
+  auto c = std::make_shared<client>();
+  f->on_request({"GET", "/health/live", "", "", given, "", ""}, c);
+  CHECK((c->header("X-Request-Id") == given) == kept);
+  CHECK_FALSE(c->header("X-Request-Id").empty());
+}
+
+TEST_CASE_METHOD(front_fixture, "models are the strategies served now", "[actors][gateway]") {
+  auto data = get("/v1/models")->body().at("data");
+  REQUIRE(data.as_array().size() == 3);
+  CHECK(data.at(2).at("id") == "virga/split");
+  CHECK(get("/v1/models/virga/split")->body().at("id") == "virga/split");
+  CHECK(get("/v1/models/virga/hat")->got.status == 404);
+}
+
+TEST_CASE_METHOD(front_fixture, "a strategy never served is not found, one missing now is unavailable",
+                 "[actors][gateway]") {
+  auto never = chat("hat");
+  CHECK(never->got.status == 404);
+  CHECK(never->error_code() == "model_not_found");
+  CHECK(std::string(never->body().at("error").at("message").as_string()).find("served: virga/cloud virga/edge")
+        != std::string::npos);
+  CHECK(std::string(chat("gpt-4")->body().at("error").at("message").as_string()).find("served: virga/cloud")
+        != std::string::npos);
+  status.strategies = {strategy::edge};
+  status.peers.push_back({"cloud", "cloud-1", false, "connection refused", {}, {}});
+  f->on_status(status);
+  auto now = chat("split");
+  CHECK(now->got.status == 503);
+  CHECK(now->header("Retry-After") == "1");
+  CHECK(now->body().at("error").at("message")
+        == "virga/split cannot be served now: cloud-1 (site cloud) cannot be reached: connection refused");
+}
+
+TEST_CASE_METHOD(front_fixture, "health tells life from readiness", "[actors][gateway]") {
+  CHECK(get("/health/live")->got.status == 200);
+  auto ready = get("/health/ready");
+  CHECK(ready->got.status == 200);
+  CHECK(ready->body() == json::value{{"ready", true}, {"reason", ""}, {"strategies", {"cloud", "edge", "split"}}});
+  f->on_silent_node();
+  CHECK(get("/health/ready")->got.status == 503);
+  CHECK(get("/health/ready")->body().at("reason") == "the node does not answer");
+  CHECK(get("/health/live")->got.status == 200);
+}
+
+TEST_CASE_METHOD(front_fixture, "before the node has spoken nothing is ready", "[actors][gateway]") {
+  status = {};
+  make();
+  f = std::make_unique<front>(config, front_ports{{}, {}, [] { return session_id{1, 1}; }});
+  CHECK(get("/health/ready")->got.status == 503);
+  CHECK(chat("edge")->got.status == 503);
+}
+
+TEST_CASE_METHOD(front_fixture, "a draining node takes nothing new", "[actors][gateway]") {
+  bool by_node = GENERATE(false, true);
+  auto running = chat("edge");
+  status.draining = by_node;
+  by_node ? f->on_status(status) : f->drain();
+  auto c = chat("edge");
+  CHECK(c->got.status == 503);
+  CHECK(c->error_code() == "shutting_down");
+  CHECK(get("/health/ready")->got.status == 503);
+  finish(0);
+  CHECK(running->got.status == 200);
+}
+
+TEST_CASE_METHOD(front_fixture, "at the cut everything open is answered and cancelled", "[actors][gateway]") {
+  auto whole = chat("edge");
+  auto stream = chat("edge", R"(, "stream": true)");
+  answer_with(tokens{0, {5}, "a"}, false, {}, 1);
+  f->on_cut(steady_clock::now());
+  CHECK(whole->error_code() == "shutting_down");
+  CHECK(stream->stream.find("shutting_down") != std::string::npos);
+  CHECK(stream->ended);
+  CHECK(cancelled.size() == 2);
+}
+
+TEST_CASE_METHOD(front_fixture, "keys guard everything but health", "[actors][gateway]") {
+  config.api_keys = {"first", "second"};
+  make();
+  CHECK(get("/health/live")->got.status == 200);
+  CHECK(get("/health/ready")->got.status == 200);
+  for (auto path : {"/status", "/v1/models", "/nothing"}) {
+    CHECK(send("GET", path)->got.status == 401);
+    CHECK(send("GET", path, "", "Bearer firs")->got.status == 401);
+    CHECK(send("GET", path, "", "Bearer ")->got.status == 401);
+    CHECK(send("GET", path, "", "first")->got.status == 401);
+  }
+  CHECK(send("GET", "/v1/models")->header("WWW-Authenticate") == "Bearer");
+  CHECK(send("GET", "/v1/models", "", "Bearer second")->got.status == 200);
+  CHECK(send("GET", "/status", "", "bearer first")->got.status == 200);
+}
+
+TEST_CASE_METHOD(front_fixture, "without the API only health and status are served", "[actors][gateway]") {
+  config.api = false;
+  make();
+  CHECK(get("/status")->got.status == 200);
+  CHECK(get("/health/ready")->got.status == 200);
+  CHECK(get("/v1/models")->got.status == 404);
+  CHECK(chat("edge")->got.status == 404);
+}
+
+TEST_CASE_METHOD(front_fixture, "wrong paths and methods are refused in OpenAI's form", "[actors][gateway]") {
+  CHECK(get("/v1/nothing")->got.status == 404);
+  CHECK(get("/")->error_code() == "not_found");
+  CHECK(get("/v1/chat/completions")->got.status == 405);
+  CHECK(send("POST", "/v1/models")->got.status == 405);
+  CHECK(send("DELETE", "/status")->error_code() == "method_not_allowed");
+}

@@ -1,0 +1,190 @@
+#include "actors/gateway/openai_request.hpp"
+#include "messages/limits.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace virga;
+
+namespace {
+
+api_request good(const std::variant<api_request, api_error>& r) {
+  if (auto e = std::get_if<api_error>(&r))
+    FAIL("refused: " << e->message);
+  return std::get<api_request>(r);
+}
+
+api_error wrong(const std::variant<api_request, api_error>& r) {
+  REQUIRE(std::holds_alternative<api_error>(r));
+  return std::get<api_error>(r);
+}
+
+/// A chat with `more` fields, e.g. R"("n": 2)".
+std::string chat(const std::string& more) {
+  return R"({"model": "virga/split", "messages": [{"role": "user", "content": "hi"}])"
+         + (more.empty() ? "" : ", " + more) + "}";
+}
+
+std::string completion(const std::string& more) {
+  return R"({"model": "cloud", "prompt": "hi")" + (more.empty() ? "" : ", " + more) + "}";
+}
+
+std::string chat_of(const std::string& messages) { return R"({"model": "edge", "messages": )" + messages + "}"; }
+
+} // namespace
+
+TEST_CASE("a chat without options gets the defaults", "[actors][gateway]") {
+  auto r = good(parse_chat(chat("")));
+  CHECK(r.chat);
+  CHECK(r.how == strategy::split);
+  CHECK(r.prompt == "hi");
+  CHECK(r.max_tokens == 256);
+  CHECK(r.temperature == 0);
+  CHECK_FALSE(r.seed);
+  CHECK_FALSE(r.stream);
+  CHECK_FALSE(r.include_usage);
+  CHECK_FALSE(r.deadline_ms);
+}
+
+TEST_CASE("a chat's options are read", "[actors][gateway]") {
+  auto r = good(parse_chat(chat(R"("max_tokens": 7, "temperature": 1.5, "seed": 9223372036854775807, "stream": true,
+    "stream_options": {"include_usage": true}, "virga": {"deadline_ms": 1500}, "user": "me", "unheard_of": [1])")));
+  CHECK(r.max_tokens == 7);
+  CHECK(r.temperature == 1.5);
+  CHECK(r.seed == 9223372036854775807ull);
+  CHECK(r.stream);
+  CHECK(r.include_usage);
+  CHECK(r.deadline_ms == 1500u);
+}
+
+TEST_CASE("max_completion_tokens is the newer name of max_tokens and wins", "[actors][gateway]") {
+  CHECK(good(parse_chat(chat(R"("max_tokens": 7, "max_completion_tokens": 9)"))).max_tokens == 9);
+}
+
+TEST_CASE("null means unset, as OpenAI's clients send it", "[actors][gateway]") {
+  auto r = good(parse_chat(chat(R"("max_tokens": null, "temperature": null, "seed": null, "stop": null, "tools": null,
+    "stream": null, "stream_options": null, "logprobs": null, "response_format": null, "virga": null)")));
+  CHECK(r.max_tokens == 256);
+}
+
+TEST_CASE("fields that ask for nothing are taken", "[actors][gateway]") {
+  good(parse_chat(chat(R"("n": 1, "top_p": 1.0, "presence_penalty": 0, "frequency_penalty": 0.0, "logprobs": false,
+    "stop": [], "logit_bias": {}, "tools": [], "tool_choice": "none", "response_format": {"type": "text"},
+    "modalities": ["text"])")));
+  good(parse_completion(completion(R"("echo": false, "best_of": 1, "suffix": "")")));
+}
+
+TEST_CASE("the last message is the prompt, its text parts joined", "[actors][gateway]") {
+  auto r = good(parse_chat(chat_of(R"([{"role": "system", "content": "be short"}, {"role": "user", "content": "a"},
+    {"role": "assistant", "content": "b"},
+    {"role": "user", "content": [{"type": "text", "text": "To"}, {"type": "text", "text": " be"}]}])")));
+  CHECK(r.how == strategy::edge);
+  CHECK(r.prompt == "To be");
+}
+
+TEST_CASE("a completion's prompt is a string or an array of one", "[actors][gateway]") {
+  auto r = good(parse_completion(completion("")));
+  CHECK_FALSE(r.chat);
+  CHECK(r.how == strategy::cloud);
+  CHECK(r.prompt == "hi");
+  CHECK(good(parse_completion(R"({"model": "cloud", "prompt": ["hi"]})")).prompt == "hi");
+}
+
+TEST_CASE("what virga cannot do yet is refused by name", "[actors][gateway]") {
+  auto more = GENERATE(as<std::string>{}, R"("n": 2)", R"("top_p": 0.9)", R"("presence_penalty": 0.1)",
+                       R"("frequency_penalty": -1)", R"("logprobs": true)", R"("top_logprobs": 3)", R"("stop": "x")",
+                       R"("stop": ["x"])", R"("logit_bias": {"5": 1})", R"("tools": [{}])", R"("tool_choice": {})",
+                       R"("response_format": {"type": "json_object"})", R"("modalities": ["audio"])", R"("n": "1")",
+                       R"("audio": {})", R"("functions": [1])");
+  auto e = wrong(parse_chat(chat(more)));
+  CHECK(e.status == 400);
+  CHECK(e.code == "unsupported");
+  CHECK(e.param == more.substr(1, more.find('"', 1) - 1));
+  CHECK(e.message.find(e.param + " is not supported yet") == 0);
+}
+
+TEST_CASE("numbers outside their range are refused", "[actors][gateway]") {
+  auto [more, field] = GENERATE(table<std::string, std::string>({
+    {R"("max_tokens": 0)", "max_tokens"},
+    {R"("max_tokens": -1)", "max_tokens"},
+    {R"("max_tokens": 65537)", "max_tokens"},
+    {R"("max_tokens": 1.5)", "max_tokens"},
+    {R"("max_tokens": 18446744073709551616)", "max_tokens"},
+    {R"("max_tokens": "7")", "max_tokens"},
+    {R"("max_completion_tokens": 0)", "max_completion_tokens"},
+    {R"("temperature": -0.1)", "temperature"},
+    {R"("temperature": 2.1)", "temperature"},
+    {R"("temperature": 1e999)", "temperature"},
+    {R"("temperature": "hot")", "temperature"},
+    {R"("seed": -1)", "seed"},
+    {R"("seed": 9223372036854775808)", "seed"},
+    {R"("stream": 1)", "stream"},
+    {R"("virga": {"deadline_ms": 0})", "deadline_ms"},
+    {R"("virga": {"deadline_ms": -5})", "deadline_ms"},
+    {R"("virga": {"deadline": 5})", "virga.deadline"},
+    {R"("virga": 5)", "virga"},
+    {R"("stream_options": {"include_usage": true})", "stream_options"},
+    {R"("stream": true, "stream_options": true)", "stream_options"},
+  }));
+  auto e = wrong(parse_chat(chat(more)));
+  CHECK(e.status == 400);
+  CHECK(e.code == "bad_request");
+  CHECK(e.param == field);
+}
+
+TEST_CASE("wrong messages are refused with their place", "[actors][gateway]") {
+  auto [messages, field] = GENERATE(table<std::string, std::string>({
+    {"[]", "messages"},
+    {"\"hi\"", "messages"},
+    {"[3]", "messages[0]"},
+    {R"([{"role": "tool", "content": "x"}])", "messages[0].role"},
+    {R"([{"content": "x"}])", "messages[0].role"},
+    {R"([{"role": "user"}])", "messages[0].content"},
+    {R"([{"role": "user", "content": 5}])", "messages[0].content"},
+    {R"([{"role": "user", "content": ["x"]}])", "messages[0].content[0]"},
+    {R"([{"role": "user", "content": [{"type": "image_url"}]}])", "messages[0].content[0].type"},
+    {R"([{"role": "user", "content": [{"type": "text"}]}])", "messages[0].content[0].text"},
+    {R"([{"role": "user", "content": ""}])", "messages"},
+  }));
+  CHECK(wrong(parse_chat(chat_of(messages))).param == field);
+}
+
+TEST_CASE("wrong prompts are refused", "[actors][gateway]") {
+  auto prompt = GENERATE(as<std::string>{}, "5", "[]", R"(["a", "b"])", "[1, 2]", R"("")", "null");
+  CHECK(wrong(parse_completion(R"({"model": "cloud", "prompt": )" + prompt + "}")).param == "prompt");
+}
+
+TEST_CASE("a prompt beyond the wire's bound is refused with both numbers", "[actors][gateway]") {
+  auto body = [](std::size_t n) { return R"({"model": "cloud", "prompt": ")" + std::string(n, 'x') + "\"}"; };
+  good(parse_completion(body(limits::prompt_bytes)));
+  auto e = wrong(parse_completion(body(limits::prompt_bytes + 1)));
+  CHECK(e.param == "prompt");
+  CHECK(e.message.find(std::to_string(limits::prompt_bytes + 1)) != std::string::npos);
+}
+
+TEST_CASE("a model that is no strategy is not found", "[actors][gateway]") {
+  auto model = GENERATE(as<std::string>{}, "gpt-4", "virga/", "virga/virga/split", "", "Split");
+  auto e = wrong(parse_completion(R"({"model": ")" + model + R"(", "prompt": "hi"})"));
+  CHECK(e.status == 404);
+  CHECK(e.code == "model_not_found");
+}
+
+TEST_CASE("a body that is no JSON object is refused", "[actors][gateway]") {
+  auto body = GENERATE(as<std::string>{}, "", "{", "[]", "5", "{\"model\": NaN}", "{} {}", "{\"model\": \"\xff\"}",
+                       R"({"prompt": "hi"})", R"({"model": 5, "prompt": "hi"})");
+  CHECK(wrong(parse_completion(body)).status == 400);
+}
+
+TEST_CASE("nesting is bounded", "[actors][gateway]") {
+  auto nested = [](int depth) {
+    return R"({"model": "cloud", "prompt": "hi", "x": )" + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  good(parse_completion(nested(60)));
+  CHECK(wrong(parse_completion(nested(100'000))).status == 400);
+}
+
+TEST_CASE("a deadline in a header is digits, and long ones are cut", "[actors][gateway]") {
+  CHECK(parse_deadline_ms("250") == 250u);
+  CHECK(parse_deadline_ms("99999999999") == limits::deadline_ms);
+  for (auto text : {"", "0", "-1", "1.5", "5s", "99999999999999999999999"})
+    CHECK_FALSE(parse_deadline_ms(text));
+  CHECK(good(parse_chat(chat(R"("virga": {"deadline_ms": 99999999999})"))).deadline_ms == limits::deadline_ms);
+}
