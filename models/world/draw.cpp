@@ -77,9 +77,10 @@ request draw_request(const world& w, split s, const mixture& mix, random_source&
                                 + std::to_string(mix.max_keys) + ".");
   }
   const auto kind = draw_kind(mix, random);
+  const bool uniform = mix.uniform_people || (mix.uniform_expand && kind == task_kind::expand);
   for (;;) {  // the split rejects whole requests, so the task keeps its weight
     request r{.kind = kind};
-    r.who = mix.uniform_people ? static_cast<person_id>(random.below(w.size())) : w.draw_by_popularity(random);
+    r.who = uniform ? static_cast<person_id>(random.below(w.size())) : w.draw_by_popularity(random);
     r.keys = draw_keys(kind, mix, random);
     if (kind == task_kind::expand) {
       r.brief_sketch = random.below(10) < 3;
@@ -96,6 +97,7 @@ request draw_counterfactual(const world& w, split s, bool brief_sketch, random_s
     throw std::invalid_argument("Counterfactual sketches are for validation and test, never for training.");
   }
   mixture only_expand{0, 0, 0, 0, 0, 0, 1};
+  only_expand.uniform_expand = false;  // well-known people are the harder test
   auto r = draw_request(w, s, only_expand, random);
   r.brief_sketch = brief_sketch;
   r.stated = stated_facts{random.below(2) == 1, {}};
