@@ -9,7 +9,7 @@ namespace virga::models::train {
 
 namespace {
 
-constexpr std::string_view magic = "virga-train-1\n";
+constexpr std::string_view magic = "virga-train-2\n";
 
 /// What must agree for a resumed run to be the same run.
 std::string fingerprint(const recipe& r) {
@@ -52,6 +52,7 @@ void trainer::save(const std::filesystem::path& file) const {
     put(out, state_.step);
     put(out, state_.tokens);
     put(out, state_.seconds);
+    put(out, state_.processor_seconds);
     put(out, state_.loss);
     put_floats(out, net_->weights());
     put_floats(out, optimiser_->first());
@@ -77,6 +78,7 @@ void trainer::load(const std::filesystem::path& file) {
   get(in, state.step);
   get(in, state.tokens);
   get(in, state.seconds);
+  get(in, state.processor_seconds);
   get(in, state.loss);
   get_floats(in, net_->weights());
   get_floats(in, optimiser_->first());

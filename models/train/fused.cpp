@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <vector>
 
 namespace virga::models::train::fused {
 
@@ -39,25 +39,30 @@ void rms_norm_backward(const float* x, const float* weight, const float* inverse
   }
 }
 
-void rotate(const float* x, const float* cos, const float* sin, std::int64_t n, std::int64_t heads, std::int64_t dim,
-            float* y) {
-  const auto half = dim / 2;
-  for (std::int64_t place = 0; place < n; ++place, cos += half, sin += half) {
-    for (std::int64_t head = 0; head < heads; ++head, x += dim, y += dim) {
-      for (std::int64_t i = 0; i < half; ++i) {
-        y[i] = x[i] * cos[i] - x[i + half] * sin[i];
-        y[i + half] = x[i + half] * cos[i] + x[i] * sin[i];
-      }
+void rotary_angles(std::span<const std::uint32_t> positions, double theta, std::int64_t half, float* cos, float* sin) {
+  const auto longest = positions.empty() ? 0 : *std::max_element(positions.begin(), positions.end());
+  std::vector<float> table_cos, table_sin;
+  for (std::uint32_t position = 0; position <= longest; ++position) {
+    for (std::int64_t i = 0; i < half; ++i) {
+      const auto angle = position * std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
+      table_cos.push_back(static_cast<float>(std::cos(angle)));
+      table_sin.push_back(static_cast<float>(std::sin(angle)));
     }
+  }
+  for (auto position : positions) {
+    cos = std::copy_n(table_cos.begin() + position * half, half, cos);
+    sin = std::copy_n(table_sin.begin() + position * half, half, sin);
   }
 }
 
-void block_causal_mask(const std::uint32_t* segments, std::int64_t rows, std::int64_t width, float* mask) {
-  constexpr auto hidden = -std::numeric_limits<float>::infinity();
-  for (std::int64_t row = 0; row < rows; ++row, segments += width) {
-    for (std::int64_t query = 0; query < width; ++query, mask += width) {
-      for (std::int64_t key = 0; key < width; ++key) {
-        mask[key] = key <= query && segments[key] == segments[query] ? 0 : hidden;
+void rotate(float* qkv, const float* cos, const float* sin, float direction, const attention_shape& s) {
+  const auto half = s.dim / 2;
+  for (std::int64_t place = 0; place < s.places; ++place, cos += half, sin += half, qkv += s.row()) {
+    for (auto* x = qkv; x < qkv + (s.heads + s.kv_heads) * s.dim; x += s.dim) {
+      for (std::int64_t i = 0; i < half; ++i) {
+        const auto a = x[i], b = x[i + half], turn = direction * sin[i];
+        x[i] = a * cos[i] - b * turn;
+        x[i + half] = b * cos[i] + a * turn;
       }
     }
   }

@@ -2,6 +2,7 @@
 // All arrays are dense, row-major f32. Threads: none.
 #pragma once
 
+#include "models/train/attention.hpp"
 #include "models/train/net.hpp"
 
 #include <cstdint>
@@ -16,12 +17,12 @@ void rms_norm(const float* x, const float* weight, double eps, std::int64_t n, s
 void rms_norm_backward(const float* x, const float* weight, const float* inverse, const float* dy, std::int64_t n,
                        std::int64_t width, float* dx, float* dweight);
 
-/// Rotary positions in rotate-half form: pairs (i, i + dim/2) of [n, heads, dim]; cos, sin are [n, dim/2]. (Su et al. 2021)
-void rotate(const float* x, const float* cos, const float* sin, std::int64_t n, std::int64_t heads, std::int64_t dim,
-            float* y);
+/// cos, sin [places, half] of position * theta^(-i / half). (Su et al. 2021)
+void rotary_angles(std::span<const std::uint32_t> positions, double theta, std::int64_t half, float* cos, float* sin);
 
-/// mask [rows, width, width]: 0 where a place may look (same example, not later), minus infinity elsewhere.
-void block_causal_mask(const std::uint32_t* segments, std::int64_t rows, std::int64_t width, float* mask);
+/// Turns q and k of qkv [places, heads + 2 kv_heads, dim] in place, in rotate-half form: pairs (i, i + dim/2).
+/// @param direction 1, or -1 to turn back
+void rotate(float* qkv, const float* cos, const float* sin, float direction, const attention_shape& s);
 
 /// In: probabilities [places, vocab]. Out, in place: gradient of the weighted mean cross-entropy by the logits.
 step_loss cross_entropy_gradient(const packed_batch& batch, float* probabilities, std::int64_t vocab);

@@ -1,14 +1,16 @@
 #include "models/train/net.hpp"
 
+#include "models/train/attention.hpp"
 #include "models/train/fused.hpp"
 #include "models/world/random.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
+#include <ATen/core/ivalue.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
-#include <limits>
+#include <memory>
 #include <numbers>
 #include <numeric>
 
@@ -43,21 +45,66 @@ struct rms_norm : torch::autograd::Function<rms_norm> {
   }
 };
 
-/// Rotates pairs (i, i + dim/2) of x [n, heads, dim] f32 by the angles' cos and sin [n, dim/2].
-struct rotary : torch::autograd::Function<rotary> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-    ctx->save_for_backward({cos, sin});
-    return rotate(x.contiguous(), cos, sin);
+/// Places of the batch that belong together, and the rotary angles of each.
+struct layout {
+  fused::attention_shape shape;
+  std::vector<fused::stretch> examples;
+  at::Tensor cos, sin;  ///< [places, dim / 2]
+};
+
+/// Turns q and k of qkv [places, heads + 2 kv_heads, dim] f32 in place by their position; `direction` -1 turns back.
+void turn(const layout& in, const at::Tensor& qkv, float direction) {
+  fused::rotate(qkv.data_ptr<float>(), in.cos.const_data_ptr<float>(), in.sin.const_data_ptr<float>(), direction,
+                in.shape);
+}
+
+/// Rotary positions and causal attention inside each example: qkv as above -> [places, heads * dim] f32.
+struct attend : torch::autograd::Function<attend> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const std::shared_ptr<layout>& in) {
+    const auto turned = qkv.to(at::kFloat, false, true).contiguous();
+    turn(*in, turned, 1);
+    auto out = at::empty({in->shape.places, in->shape.heads * in->shape.dim}, at::kFloat);
+    auto memory = at::empty({fused::attention_memory(in->shape, in->examples)}, at::kFloat);
+    fused::attention(in->shape, in->examples, turned.const_data_ptr<float>(), out.data_ptr<float>(),
+                     memory.data_ptr<float>());
+    ctx->save_for_backward({turned, memory});
+    ctx->saved_data["layout"] = c10::IValue::make_capsule(c10::make_intrusive<holder>(in));
+    ctx->saved_data["type"] = static_cast<std::int64_t>(qkv.scalar_type());
+    return out.to(qkv.scalar_type());
   }
   static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
     const auto saved = ctx->get_saved_variables();
-    return {rotate(grads[0].contiguous(), saved[0], saved[1].neg()), at::Tensor(), at::Tensor()};
+    const auto held = ctx->saved_data["layout"].toCapsule();
+    const auto& in = static_cast<holder&>(*held).in;
+    const auto dout = grads[0].to(at::kFloat).contiguous();
+    auto dqkv = at::empty_like(saved[0]);
+    fused::attention_backward(in->shape, in->examples, saved[0].const_data_ptr<float>(),
+                              saved[1].const_data_ptr<float>(), dout.const_data_ptr<float>(), dqkv.data_ptr<float>());
+    turn(*in, dqkv, -1);
+    return {dqkv.to(static_cast<at::ScalarType>(ctx->saved_data["type"].toInt())), at::Tensor()};
   }
-  static at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-    auto y = at::empty_like(x);
-    fused::rotate(x.const_data_ptr<float>(), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), x.size(0),
-                  x.size(1), x.size(2), y.data_ptr<float>());
-    return y;
+  struct holder : torch::CustomClassHolder {
+    explicit holder(std::shared_ptr<layout> l) : in(std::move(l)) {}
+    std::shared_ptr<layout> in;
+  };
+};
+
+/// silu(gate) * up of both [n, 2 width] -> [n, width], without the zero-filled gradients that slicing would make.
+struct swiglu : torch::autograd::Function<swiglu> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& both) {
+    ctx->save_for_backward({both});
+    const auto m = both.size(1) / 2;
+    return at::silu(both.narrow(1, 0, m)).mul_(both.narrow(1, m, m));
+  }
+  static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
+    const auto both = ctx->get_saved_variables()[0];
+    const auto m = both.size(1) / 2;
+    const auto gate = both.narrow(1, 0, m), up = both.narrow(1, m, m);
+    auto d = at::empty_like(both);
+    d.narrow(1, 0, m).copy_(at::silu_backward(grads[0] * up, gate));
+    auto dup = d.narrow(1, m, m);
+    at::mul_out(dup, at::silu(gate), grads[0]);
+    return {d};
   }
 };
 
@@ -167,62 +214,30 @@ struct net::impl {
 
   at::Tensor product(const at::Tensor& x, const at::Tensor& weight) { return at::linear(x, weight.to(products)); }
 
-  struct inputs {
-    at::Tensor ids, mask, cos, sin;
-    std::int64_t rows, width;
-  };
-
-  inputs prepare(const packed_batch& batch);
-  at::Tensor attention(const at::Tensor& x, const layer& l, const inputs& in);
-  at::Tensor forward(const inputs& in);
+  std::shared_ptr<layout> lay_out(const packed_batch& batch) const;
+  at::Tensor forward(const packed_batch& batch);
 };
 
-net::impl::inputs net::impl::prepare(const packed_batch& batch) {
-  inputs in;
-  in.rows = batch.rows;
-  in.width = batch.width;
-  const auto places = in.rows * in.width;
-  in.ids = at::tensor(at::ArrayRef<std::int64_t>(batch.ids), at::kLong);
-  auto mask = at::empty({in.rows, 1, in.width, in.width}, at::kFloat);
-  fused::block_causal_mask(batch.segments.data(), in.rows, in.width, mask.data_ptr<float>());
-  in.mask = mask.to(products);
+std::shared_ptr<layout> net::impl::lay_out(const packed_batch& batch) const {
+  auto in = std::make_shared<layout>();
+  const auto places = static_cast<std::int64_t>(batch.ids.size());
   const std::int64_t half = shape.head_dim / 2;
-  in.cos = at::empty({places, half}, at::kFloat);
-  in.sin = at::empty({places, half}, at::kFloat);
-  std::vector<double> frequency;
-  for (std::int64_t i = 0; i < half; ++i) {
-    frequency.push_back(std::pow(shape.rope_theta, -2.0 * static_cast<double>(i) / shape.head_dim));
-  }
-  auto *cos = in.cos.data_ptr<float>(), *sin = in.sin.data_ptr<float>();
-  for (std::int64_t i = 0; i < places * half; ++i) {
-    const auto angle = batch.positions[static_cast<std::size_t>(i / half)] * frequency[static_cast<std::size_t>(i % half)];
-    cos[i] = static_cast<float>(std::cos(angle));
-    sin[i] = static_cast<float>(std::sin(angle));
-  }
+  in->shape = {places, shape.heads, shape.kv_heads, shape.head_dim};
+  in->examples = fused::find_stretches(batch.segments);
+  in->cos = at::empty({places, half}, at::kFloat);
+  in->sin = at::empty({places, half}, at::kFloat);
+  fused::rotary_angles(batch.positions, shape.rope_theta, half, in->cos.data_ptr<float>(), in->sin.data_ptr<float>());
   return in;
 }
 
-at::Tensor net::impl::attention(const at::Tensor& x, const layer& l, const inputs& in) {
-  const std::int64_t heads = shape.heads, kv = shape.kv_heads, dim = shape.head_dim;
-  const auto places = in.rows * in.width;
-  const auto qkv = product(x, l.qkv).view({places, heads + 2 * kv, dim});
-  const auto turned = rotary::apply(qkv.narrow(1, 0, heads + kv).to(at::kFloat), in.cos, in.sin).to(products);
-  const auto split = [&](const at::Tensor& t, std::int64_t first, std::int64_t count) {
-    auto part = t.narrow(1, first, count).view({in.rows, in.width, count, dim}).transpose(1, 2);
-    return count == heads ? part : part.repeat_interleave(heads / kv, 1);
-  };
-  const auto mixed = at::scaled_dot_product_attention(split(turned, 0, heads), split(turned, heads, kv),
-                                                      split(qkv, heads + kv, kv), in.mask);
-  return product(mixed.transpose(1, 2).reshape({places, heads * dim}), l.out);
-}
-
-at::Tensor net::impl::forward(const inputs& in) {
-  auto x = at::embedding(embedding, in.ids);
-  const std::int64_t m = shape.intermediate;
+at::Tensor net::impl::forward(const packed_batch& batch) {
+  const auto in = lay_out(batch);
+  const auto places = in->shape.places;
+  auto x = at::embedding(embedding, at::tensor(at::ArrayRef<std::int64_t>(batch.ids), at::kLong));
   for (const auto& l : layers) {
-    x = x + attention(rms_norm::apply(x, l.norm1, shape.norm_eps, products), l, in);
-    const auto both = product(rms_norm::apply(x, l.norm2, shape.norm_eps, products), l.gate_up);
-    x = x + product(at::silu(both.narrow(1, 0, m)) * both.narrow(1, m, m), l.down);
+    const auto qkv = product(rms_norm::apply(x, l.norm1, shape.norm_eps, products), l.qkv);
+    x = x + product(attend::apply(qkv.view({places, -1, std::int64_t{shape.head_dim}}), in), l.out);
+    x = x + product(swiglu::apply(product(rms_norm::apply(x, l.norm2, shape.norm_eps, products), l.gate_up)), l.down);
   }
   return product(rms_norm::apply(x, final_norm, shape.norm_eps, products), embedding);
 }
@@ -251,7 +266,7 @@ std::span<const float> net::gradients() const {
 
 step_loss net::forward_backward(const packed_batch& batch) {
   impl_->flat_gradient.zero_();
-  const auto logits = impl_->forward(impl_->prepare(batch));
+  const auto logits = impl_->forward(batch);
   // The gradient of the weighted mean cross-entropy by the logits is written down directly: softmax minus target.
   auto gradient = at::softmax(logits.detach(), 1, at::kFloat);
   const auto loss = fused::cross_entropy_gradient(batch, gradient.data_ptr<float>(), gradient.size(1));
@@ -261,7 +276,7 @@ step_loss net::forward_backward(const packed_batch& batch) {
 
 std::vector<float> net::logits(const packed_batch& batch) {
   const at::NoGradGuard no_gradient;
-  const auto out = impl_->forward(impl_->prepare(batch)).to(at::kFloat).contiguous();
+  const auto out = impl_->forward(batch).to(at::kFloat).contiguous();
   return {out.const_data_ptr<float>(), out.const_data_ptr<float>() + out.numel()};
 }
 

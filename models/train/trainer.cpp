@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
-#include <fstream>
+#include <ctime>
 #include <stdexcept>
 
 namespace virga::models::train {
@@ -40,7 +39,7 @@ recipe named_recipe(const std::string& name) {
   r.name = name;
   if (name == "cloud") {
     r.shape = {.layers = 4, .hidden = 160, .intermediate = 432, .heads = 4, .kv_heads = 4, .head_dim = 40};
-    r.tokens = 13'000'000;
+    r.tokens = 15'000'000;
     r.peak_rate = 3e-3;
   } else if (name == "edge-s") {
     r.shape = {.layers = 2, .hidden = 40, .intermediate = 104, .heads = 2, .kv_heads = 2, .head_dim = 20};
@@ -64,6 +63,7 @@ trainer::trainer(recipe r)
 
 void trainer::step() {
   const auto start = std::chrono::steady_clock::now();
+  const auto processor_start = std::clock();
   const auto batch = training_batch(words_, world_, recipe_.seed, state_.step, packer_);
   const auto loss = net_->forward_backward(batch);
   optimiser_->update(net_->weights(), net_->gradients(),
@@ -75,6 +75,7 @@ void trainer::step() {
   ++state_.step;
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   state_.seconds += took.count();
+  state_.processor_seconds += static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC;
   const auto rate = static_cast<double>(batch.tokens) / took.count();
   state_.tokens_per_second = state_.tokens_per_second > 0 ? 0.95 * state_.tokens_per_second + 0.05 * rate : rate;
   state_.seconds_left = static_cast<double>(state_.steps - state_.step) * static_cast<double>(batch.tokens)

@@ -36,7 +36,8 @@ struct progress {
   std::uint64_t step = 0, steps = 0, tokens = 0;
   step_loss loss;                ///< smoothed over about 50 steps
   double tokens_per_second = 0;
-  double seconds = 0;            ///< in training over all resumed parts, checkpoints and evaluation included
+  double seconds = 0;            ///< of wall time in training steps, over all resumed parts
+  double processor_seconds = 0;  ///< of this process in training steps, over all resumed parts
   double seconds_left = 0;
   bool resumed = false;
 };
