@@ -1,0 +1,116 @@
+#include "deploy/eval_command.hpp"
+
+#include "deploy/failures.hpp"
+#include "models/make_shard.hpp"
+#include "models/train/gates.hpp"
+#include "models/train/run.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+
+namespace virga::deploy {
+namespace {
+
+namespace train = models::train;
+namespace world = models::world;
+namespace fs = std::filesystem;
+
+struct eval_options {
+  std::string model, zoo = "models/zoo", split = "test", shard = "torch", read_log;
+  bool gates = false, json = false;
+  std::uint32_t questions = 2000;
+  std::uint64_t seed = 1, world_seed = world::default_world_seed;
+  std::uint32_t people = world::default_people;
+};
+
+fs::path default_read_log() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  const char* home = std::getenv("HOME");
+  const auto base = state && *state ? fs::path(state) : fs::path(home ? home : ".") / ".local/state";
+  return base / "virga" / "test-reads.log";
+}
+
+/// The test split is for tables that are reported, not for choosing anything: every look at it leaves a line.
+void log_read(const eval_options& o, const std::string& what) {
+  if (o.split != "test")
+    return;
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%FT%TZ", std::gmtime(&now));
+  const auto line = std::string(stamp) + " test split read: " + what + ", seed " + std::to_string(o.seed) + ", "
+                    + std::to_string(o.questions) + " questions of each kind";
+  const auto file = o.read_log.empty() ? default_read_log() : fs::path(o.read_log);
+  std::error_code ignored;
+  fs::create_directories(file.parent_path(), ignored);
+  std::ofstream out(file, std::ios::app);
+  out << line << "\n";
+  std::cerr << line << (out.flush() ? "; logged in " + file.string() : "; could not be logged in " + file.string()) << "\n";
+}
+
+train::model_scores ask(const eval_options& o, const fs::path& dir) {
+  const world::world where(o.world_seed, o.people);
+  const world::vocabulary words;
+  try {
+    const models::hf::model_folder folder(dir);
+    if (folder.config().vocab_size != words.size())
+      throw bad_input(dir.string() + " has a vocabulary of " + std::to_string(folder.config().vocab_size)
+                      + " words, the generated world has " + std::to_string(words.size())
+                      + "; only models made by `virga train` can be asked about it");
+    const auto model = o.shard == "torch" ? models::make_torch_shard(folder, {}) : models::make_reference_shard(folder, {});
+    const auto from = o.split == "test" ? world::split::test : world::split::validation;
+    return train::measure(where, words, train::score_with(*model), from, o.seed, o.questions);
+  } catch (const models::bad_model& e) {
+    throw bad_input(e.what());
+  }
+}
+
+void judge_gates(const eval_options& o) {
+  log_read(o, "gates of " + o.zoo);
+  const auto gates = train::judge(ask(o, fs::path(o.zoo) / "cloud"), ask(o, fs::path(o.zoo) / "edge-s"));
+  std::cout << (o.json ? train::to_json(gates) + "\n" : train::to_table(gates));
+  const auto failed = std::count_if(gates.begin(), gates.end(), [](const train::gate& g) { return !g.holds(); });
+  if (failed > 0) {
+    std::cerr << failed << " of " << gates.size() << " gates fail: change the world's or a model's size, not the evaluation.\n";
+    throw CLI::RuntimeError(1);
+  }
+}
+
+void eval(const eval_options& o) {
+  train::prepare_process();
+  if (o.gates)
+    return judge_gates(o);
+  if (o.model.empty())
+    throw bad_input("eval needs a model folder, or --gates");
+  log_read(o, "scores of " + o.model);
+  const auto scores = ask(o, o.model);
+  std::cout << (o.json ? train::to_json(scores) + "\n" : train::to_table(scores));
+}
+
+} // namespace
+
+void add_eval_command(CLI::App& app) {
+  auto* command = app.add_subcommand("eval", "Ask a model about the generated world; --gates: is the world fit for experiments");
+  auto o = std::make_shared<eval_options>();
+  command->add_option("model", o->model, "A folder made by `virga train`");
+  command->add_flag("--gates", o->gates, "Judge ZOO/cloud and ZOO/edge-s; exit code 1 when a gate fails");
+  command->add_option("--zoo", o->zoo, "Folder with cloud and edge-s (models/zoo)");
+  command->add_option("--split", o->split, "test is for reported tables, validation for choosing anything")
+    ->check(CLI::IsMember({"test", "validation"}));
+  command->add_option("--questions", o->questions, "Of each kind (2000)")->check(CLI::Range(1u, 1'000'000u));
+  command->add_option("--seed", o->seed, "Of the questions (1)");
+  command->add_option("--world-seed", o->world_seed, "Of the world that the models were trained on");
+  command->add_option("--people", o->people, "In that world")->check(CLI::Range(2u, 4096u));
+  command->add_option("--shard", o->shard, "What runs the model")->check(CLI::IsMember({"torch", "reference"}));
+  command->add_option("--read-log", o->read_log, "Where each read of the test split is written down");
+  command->add_flag("--json", o->json, "For programs");
+  command->footer("Examples:\n  virga eval --gates\n  virga eval models/zoo/cloud --split validation");
+  command->callback([o] { eval(*o); });
+}
+
+} // namespace virga::deploy

@@ -1,0 +1,215 @@
+#include "deploy/manifest.hpp"
+
+#include "deploy/failures.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+namespace virga::deploy {
+namespace {
+
+constexpr std::size_t max_file_bytes = 1024 * 1024;  // more is no manifest; refused before it is parsed
+constexpr std::size_t max_values = 20'000;           // keys and values; the demo has about 100
+constexpr std::size_t max_nodes = 256;
+constexpr std::size_t max_entries = 64;              // engines or roles of one node
+
+using std::chrono::milliseconds;
+
+std::string describe(const std::filesystem::path& file, problems& found) {
+  std::stable_sort(found.begin(), found.end(), [](const problem& a, const problem& b) {
+    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+  });
+  std::string all;
+  for (const auto& p : found)
+    all += (all.empty() ? "" : "\n") + file.string() + ":" + std::to_string(p.at.line) + ":"
+           + std::to_string(p.at.column) + ": " + p.text;
+  return all;
+}
+
+/// Reads the sections of one manifest; every function reads one mapping.
+struct reader {
+  manifest& m;
+  problems& found;
+
+  void path(marked<std::string>& p) const {
+    if (p)
+      p.value = (m.base / p.value).lexically_normal().string();
+  }
+
+  engine_entry engine(const YAML::Node& yaml) const {
+    yaml_map y(yaml, "engine", found);
+    engine_entry e;
+    e.name = y.name("name");
+    e.model = y.marked_text("model");
+    path(e.model);
+    e.stages = y.marked_text("stages", false);
+    e.compute = y.choice("dtype", 1, {"f64", "f32"}) == 0 ? dtype::f64 : dtype::f32;
+    e.reference = y.choice("shard", 0, {"torch", "reference"}) == 1;
+    e.kv_mb = y.whole("kv_mb", 256, {1, 1 << 20});
+    y.finish();
+    return e;
+  }
+
+  role_entry role_of(const YAML::Node& yaml, node_kind kind) const {
+    yaml_map y(yaml, "role", found);
+    role_entry r;
+    r.at = y.at();
+    constexpr std::array kinds{role::generator, role::drafter, role::verifier};
+    r.kind = kinds[y.choice("role", std::nullopt, {"generator", "drafter", "verifier"})];
+    r.serves = r.kind != role::generator ? strategy::split
+               : kind == node_kind::cloud ? strategy::cloud : strategy::edge;
+    constexpr std::array strategies{strategy::cloud, strategy::edge, strategy::split};
+    auto usual = static_cast<std::size_t>(std::find(strategies.begin(), strategies.end(), r.serves) - strategies.begin());
+    r.serves = strategies[y.choice("serves", usual, {"cloud", "edge", "split"})];
+    r.engine = y.name("engine");
+    y.finish();
+    return r;
+  }
+
+  listen_entry listen(yaml_map y) const {
+    listen_entry l{"127.0.0.1", static_cast<std::uint16_t>(y.whole("port", std::nullopt, {1, 65535})), y.at()};
+    if (auto host = y.marked_text("host", false))
+      l.host = host.value;
+    y.finish();
+    return l;
+  }
+
+  gateway_entry gateway(yaml_map y) const {
+    gateway_entry g;
+    g.at = y.at();
+    auto host = y.marked_text("host", false);
+    g.host = host ? host.value : "127.0.0.1";
+    g.port = static_cast<std::uint16_t>(y.whole("port", 0, {0, 65535}));
+    g.api_keys_file = y.marked_text("api_keys_file", false);
+    path(g.api_keys_file);
+    y.finish();
+    return g;
+  }
+
+  node_entry node(const YAML::Node& yaml) const {
+    yaml_map y(yaml, "node", found);
+    node_entry n;
+    n.name = y.name("name");
+    n.site = y.has("site") ? y.name("site") : n.name;
+    y.marked_text("site", false);
+    auto machine = y.marked_text("machine", false);
+    n.machine = machine ? machine.value : "local";
+    n.kind = y.choice("kind", std::nullopt, {"cloud", "edge"}) == 0 ? node_kind::cloud : node_kind::edge;
+    n.threads = y.whole("threads", 1, {1, 256});
+    if (auto l = y.map("listen", "listen"))
+      n.listen = listen(*l);
+    if (auto g = y.map("gateway", "gateway"))
+      n.gateway = gateway(*g);
+    y.list("engines", true, max_entries, [&](const YAML::Node& e) { n.engines.push_back(engine(e)); });
+    y.list("roles", true, max_entries, [&](const YAML::Node& r) { n.roles.push_back(role_of(r, n.kind)); });
+    y.finish();
+    return n;
+  }
+
+  link_entry link(const YAML::Node& yaml) const {
+    yaml_map y(yaml, "link", found);
+    link_entry l;
+    l.at = y.at();
+    l.from = y.name("from");
+    l.to = y.name("to");
+    auto& s = l.settings;
+    s.host = y.marked_text("host", false).value;
+    s.rtt_ms = y.number("rtt_ms", 0, {0, 10'000});
+    s.up_mbit = y.number("up_mbit", 0, {0, 1e6});
+    s.down_mbit = y.number("down_mbit", 0, {0, 1e6});
+    s.heartbeat = milliseconds(y.whole("heartbeat_ms", 500, {10, 60'000}));
+    s.dead_after = milliseconds(y.whole("dead_after_ms", 2500, {20, 600'000}));
+    s.backoff_min = milliseconds(y.whole("backoff_min_ms", 100, {1, 60'000}));
+    s.backoff_max = milliseconds(y.whole("backoff_max_ms", 1000, {1, 600'000}));
+    if (s.dead_after < 2 * s.heartbeat)
+      y.fail(y.at("dead_after_ms"), "`dead_after_ms` is " + std::to_string(s.dead_after.count() / 1'000'000)
+               + " and `heartbeat_ms` is " + std::to_string(s.heartbeat.count() / 1'000'000)
+               + ": wait for at least two heartbeats");
+    if (s.backoff_max < s.backoff_min)
+      y.fail(y.at("backoff_max_ms"), "`backoff_max_ms` is less than `backoff_min_ms`: exchange them");
+    y.finish();
+    return l;
+  }
+
+  void supervise(yaml_map y) const {
+    m.restarts.max_restarts = static_cast<std::uint32_t>(y.whole("max_restarts", 3, {0, 1000}));
+    m.restarts.within = std::chrono::seconds(y.whole("within_s", 30, {1, 86'400}));
+    m.drain_s = y.whole("drain_s", 10, {0, 3600});
+    y.finish();
+  }
+
+  void limits(yaml_map y) const {
+    m.limits.max_sessions = y.whole("max_sessions", 256, {1, 100'000});
+    m.limits.max_requests = y.whole("max_requests", 64, {1, 10'000});
+    m.limits.deadline_s = y.whole("deadline_s", 60, {1, 3600});
+    m.limits.patience_ms = y.whole("patience_ms", 1500, {0, 600'000});
+    y.finish();
+  }
+
+  void security(std::optional<yaml_map> y) const {
+    m.certs.value = "auto";
+    if (!y)
+      return;
+    m.certs = y->marked_text("certs");
+    if (m.certs.value != "auto")
+      path(m.certs);
+    y->finish();
+  }
+
+  void all(const YAML::Node& yaml) const {
+    yaml_map y(yaml, "the manifest", found);
+    y.whole("virga", std::nullopt, {1, 1});
+    m.deployment = y.name("deployment").value;
+    security(y.map("security", "security"));
+    if (auto s = y.map("supervision", "supervision"))
+      supervise(*s);
+    if (auto l = y.map("limits", "limits"))
+      limits(*l);
+    y.list("nodes", true, max_nodes, [&](const YAML::Node& n) { m.nodes.push_back(node(n)); });
+    y.list("links", false, max_nodes, [&](const YAML::Node& l) { m.links.push_back(link(l)); });
+    y.finish();
+  }
+};
+
+std::string read_file(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error))
+    throw bad_input(file.string() + " is no file: give a manifest, e.g. deploy/manifests/demo.yaml");
+  std::ifstream in(file, std::ios::binary);
+  std::string text(max_file_bytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || (!in && !in.eof()))
+    throw bad_input(file.string() + " cannot be read: check its permissions");
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > max_file_bytes)
+    throw bad_input(file.string() + " is larger than 1 MiB, the most a manifest may have: is it the right file?");
+  return text;
+}
+
+} // namespace
+
+bad_manifest::bad_manifest(const std::filesystem::path& file, problems found)
+  : std::runtime_error(describe(file, found)), count(found.size()) {}
+
+const node_entry* manifest::find(const std::string& name) const {
+  auto i = std::find_if(nodes.begin(), nodes.end(), [&](const node_entry& n) { return n.name.value == name; });
+  return i == nodes.end() ? nullptr : &*i;
+}
+
+manifest load_manifest(const std::filesystem::path& file, const std::filesystem::path& base) {
+  manifest m;
+  m.text = read_file(file);
+  m.file = std::filesystem::absolute(file).lexically_normal();
+  m.base = base.empty() ? m.file.parent_path() : std::filesystem::absolute(base).lexically_normal();
+  problems found;
+  if (auto yaml = parse_yaml(m.text, max_values, found)) {
+    reader{m, found}.all(*yaml);
+    check_manifest(m, found);
+  }
+  if (!found.empty())
+    throw bad_manifest(file, std::move(found));
+  return m;
+}
+
+} // namespace virga::deploy

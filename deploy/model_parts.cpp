@@ -1,0 +1,64 @@
+#include "deploy/model_parts.hpp"
+
+#include <algorithm>
+
+namespace virga::deploy {
+
+using models::stage;
+using models::stage_kind;
+
+bool model_part::whole() const {
+  return stages.size() == 3 && stages[0].kind == stage_kind::embedding && stages[1] == stage{stage_kind::layers, 0, layers()}
+         && stages[2].kind == stage_kind::head;
+}
+
+std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::gap() const {
+  if (stages.size() < 2 || stages.front().kind != stage_kind::embedding || stages.back().kind != stage_kind::head)
+    return std::nullopt;
+  std::vector<bool> held(layers());
+  for (const auto& s : stages)
+    for (auto i = s.first; i < s.last; ++i)
+      held[i] = true;
+  auto first = std::find(held.begin(), held.end(), false);
+  auto last = std::find(first, held.end(), true);
+  if (first == held.end() || std::find(last, held.end(), false) != held.end())
+    return std::nullopt;
+  return std::pair(static_cast<std::uint32_t>(first - held.begin()), static_cast<std::uint32_t>(last - held.begin()));
+}
+
+std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::middle() const {
+  if (stages.size() != 1 || stages[0].kind != stage_kind::layers)
+    return std::nullopt;
+  return std::pair(stages[0].first, stages[0].last);
+}
+
+std::optional<model_part> model_parts::of(const engine_entry& engine, problems& found) {
+  model_part part;
+  try {
+    auto& folder = folders_[engine.model.value];
+    if (!folder)
+      folder = std::make_shared<models::hf::model_folder>(engine.model.value);
+    part.folder = folder;
+    part.stages = folder->stages();
+  } catch (const std::exception& e) {
+    found.push_back({engine.model.at, e.what()});
+    return std::nullopt;
+  }
+  if (!engine.stages)
+    return part;
+  try {
+    part.stages = models::hf::parse_stages(engine.stages.value, part.layers());
+  } catch (const std::exception& e) {
+    found.push_back({engine.stages.at, e.what()});
+    return std::nullopt;
+  }
+  part.cut = part.stages != part.folder->stages();
+  if (part.cut && !model_part{part.folder, part.folder->stages(), false}.whole()) {
+    found.push_back({engine.stages.at, "`stages` asks for " + models::describe(part.stages) + ", the folder holds only "
+                                         + models::describe(part.folder->stages()) + ": name the whole model, or leave `stages` out"});
+    return std::nullopt;
+  }
+  return part;
+}
+
+} // namespace virga::deploy

@@ -1,0 +1,179 @@
+#include "deploy/plan.hpp"
+
+#include "deploy/failures.hpp"
+#include "deploy/model_parts.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+namespace virga::deploy {
+namespace fs = std::filesystem;
+namespace {
+
+model_part part_of(const manifest& m, const engine_entry& e) {
+  problems found;
+  if (auto part = model_parts{}.of(e, found))
+    return *part;
+  throw bad_manifest(m.file, std::move(found));
+}
+
+/// The folder that the engine loads: the manifest's, or the part cut for it.
+fs::path folder_of(const node_entry& n, const engine_entry& e, const model_part& part, const run_dir& dir) {
+  return part.cut ? dir.part(n.name.value, e.name.value) : fs::path(e.model.value);
+}
+
+engine_config make_engine(const engine_entry& e, const fs::path& folder) {
+  engine_config c;
+  c.name = e.name.value;
+  models::shard_options options;
+  options.compute = e.compute;
+  options.kv_bytes = e.kv_mb * 1024 * 1024;
+  c.make = [folder, options, reference = e.reference] {
+    models::hf::model_folder loaded(folder);
+    return reference ? models::make_reference_shard(loaded, options) : models::make_torch_shard(loaded, options);
+  };
+  return c;
+}
+
+model_view make_view(const models::hf::model_folder& folder) {
+  model_view v;
+  v.tok = models::load_tokenizer(folder.dir());
+  v.stop = folder.generation().eos;
+  v.context = folder.config().max_position_embeddings;
+  v.defaults = folder.generation();
+  v.chat_template = folder.chat_template();
+  return v;
+}
+
+role_config make_role(const role_entry& r, const engine_entry& e, const model_part& part) {
+  role_config c;
+  c.kind = r.kind;
+  c.serves = r.serves;
+  c.engine = r.engine.value;
+  if (r.kind != role::verifier)
+    c.view = make_view(*part.folder);
+  c.model_digest = part.folder->digest();
+  auto cloud_part = r.kind == role::drafter ? part.gap() : r.kind == role::verifier ? part.middle() : std::nullopt;
+  std::tie(c.first_layer, c.last_layer) = cloud_part.value_or(std::pair(0u, 0u));
+  c.hidden = part.folder->config().hidden_size;
+  c.compute = e.compute;
+  c.stages = models::describe(part.stages);
+  return c;
+}
+
+/// As this node sees it; only the dialing side shapes the link.
+link_config make_link(const manifest& m, const link_entry& l, const node_entry& self) {
+  auto c = l.settings;
+  c.dial = l.from.value == self.name.value;
+  const auto& peer = *m.find(c.dial ? l.to.value : l.from.value);
+  c.peer_node = peer.name.value;
+  c.peer_site = peer.site.value;
+  if (c.dial) {
+    c.port = peer.listen->port;
+    if (c.host.empty())
+      c.host = peer.listen->host;
+  } else {
+    c.host.clear();
+    c.rtt_ms = c.up_mbit = c.down_mbit = 0;
+  }
+  return c;
+}
+
+std::vector<std::string> read_keys(const fs::path& file) {
+  std::ifstream in(file);
+  std::vector<std::string> keys;
+  for (std::string line; std::getline(in, line);) {
+    line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (!line.empty() && line.front() != '#')
+      keys.push_back(line);
+  }
+  if (keys.empty())
+    throw bad_input(file.string() + " holds no API key: write one key a line into it");
+  return keys;
+}
+
+/// /health and /status on any free loopback port, and /v1 where the manifest wants it.
+std::vector<gateway_config> make_gateways(const manifest& m, const node_entry& n, const run_dir& dir) {
+  gateway_config admin;
+  admin.port_file = dir.node(n.name.value) / "admin.port";
+  std::vector<gateway_config> all{admin};
+  if (!n.gateway)
+    return all;
+  gateway_config api;
+  api.host = n.gateway->host;
+  api.port = n.gateway->port;
+  api.api = true;
+  if (n.gateway->api_keys_file)
+    api.api_keys = read_keys(n.gateway->api_keys_file.value);
+  api.max_requests = static_cast<std::uint32_t>(m.limits.max_requests);
+  api.deadline = std::chrono::seconds(m.limits.deadline_s);
+  api.port_file = dir.node(n.name.value) / "api.port";
+  all.push_back(std::move(api));
+  return all;
+}
+
+void add_links(const manifest& m, const node_entry& n, node_config& c) {
+  for (const auto& l : m.links)
+    if (l.from.value == n.name.value || l.to.value == n.name.value)
+      c.links.push_back(make_link(m, l, n));
+  // The wire's dtype is the compute dtype of the part that is shared: so split gives the text of cloud.
+  for (auto& l : c.links)
+    for (const auto& r : c.roles)
+      if (r.kind != role::generator)
+        l.wire = r.compute;
+}
+
+void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir& dir, node_config& c) {
+  for (const auto& e : n.engines) {
+    auto part = part_of(m, e);
+    c.engines.push_back(make_engine(e, folder_of(n, e, part, dir)));
+    for (const auto& r : n.roles)
+      if (r.engine.value == e.name.value)
+        c.roles.push_back(make_role(r, e, part));
+  }
+}
+
+} // namespace
+
+void cut_parts(const manifest& m, const node_entry& node, const run_dir& dir) {
+  for (const auto& e : node.engines) {
+    auto part = part_of(m, e);
+    auto out = dir.part(node.name.value, e.name.value);
+    if (!part.cut || fs::exists(out))
+      continue;
+    auto draft = fs::path(out.string() + ".tmp");
+    fs::remove_all(draft);
+    fs::create_directories(out.parent_path());
+    models::hf::cut_folder(*part.folder, part.stages, draft);
+    fs::rename(draft, out);
+  }
+}
+
+node_config make_node_config(const manifest& m, const std::string& name, const run_dir& dir) {
+  const auto* n = m.find(name);
+  if (!n)
+    throw bad_input(m.file.string() + " has no node `" + name + "`");
+  node_config c;
+  c.deployment = m.deployment;
+  c.name = n->name.value;
+  c.site = n->site.value;
+  c.kind = n->kind;
+  add_engines_and_roles(m, *n, dir, c);
+  add_links(m, *n, c);
+  if (n->listen) {
+    c.listen_host = n->listen->host;
+    c.listen_port = n->listen->port;
+  }
+  auto certs = m.certs.value == "auto" ? dir.certs() : fs::path(m.certs.value);
+  c.tls = {certs / "ca.pem", certs / (name + ".pem"), certs / (name + ".key")};
+  c.gateways = make_gateways(m, *n, dir);
+  c.sessions.max_sessions = static_cast<std::uint32_t>(m.limits.max_sessions);
+  c.sessions.patience = std::chrono::milliseconds(m.limits.patience_ms);
+  c.restarts = m.restarts;
+  c.drain = std::chrono::seconds(m.drain_s);
+  c.state_dir = dir.node(name);
+  return c;
+}
+
+} // namespace virga::deploy

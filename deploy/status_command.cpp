@@ -1,0 +1,91 @@
+#include "deploy/commands.hpp"
+#include "deploy/lifecycle.hpp"
+#include "deploy/table.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+
+#include <iostream>
+
+namespace virga::deploy {
+namespace {
+
+namespace json = boost::json;
+
+struct options {
+  std::string manifest;
+  bool as_json = false;
+};
+
+json::object to_json(const node_view& n) {
+  json::error_code ignored;
+  return {{"name", n.entry->name.value}, {"process", n.kept.state}, {"pid", n.kept.pid}, {"process_restarts", n.kept.restarts},
+          {"admin_port", n.admin_port}, {"api_port", n.api_port}, {"ready", n.ready}, {"reason", n.reason},
+          {"status", n.status.empty() ? json::value(nullptr) : json::parse(n.status, ignored)}};
+}
+
+std::string links_of(const node_view& n) {
+  if (n.status.empty())
+    return "-";
+  std::string text;
+  const auto status = json::parse(n.status);
+  for (const auto& p : status.at("peers").as_array()) {
+    text += (text.empty() ? "" : ", ") + std::string(p.at("node").as_string().c_str());
+    text += p.at("up").as_bool() ? " " + fixed(p.at("rtt_ms").to_number<double>(), 1) + " ms" : " down";
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string strategies_of(const node_view& n) {
+  std::string text;
+  for (const auto& s : n.strategies)
+    text += (text.empty() ? "" : " ") + s;
+  return text.empty() ? "-" : text;
+}
+
+/// @returns whether every node is complete
+bool show(const manifest& m, const std::vector<node_view>& nodes) {
+  std::vector<std::vector<std::string>> rows{{"node", "state", "pid", "restarts", "admin", "api", "strategies", "links", "why"}};
+  bool all = !nodes.empty();
+  for (const auto& n : nodes) {
+    bool complete = is_complete(m, n);
+    all &= complete;
+    rows.push_back({n.entry->name.value, complete ? "ready" : n.ready ? "partly" : n.kept.state == "running" ? "not ready" : n.kept.state,
+                    std::to_string(n.kept.pid), std::to_string(n.kept.restarts), std::to_string(n.admin_port),
+                    n.api_port == 0 ? "-" : std::to_string(n.api_port), strategies_of(n), links_of(n), n.reason});
+  }
+  print_table(std::cout, rows);
+  return all;
+}
+
+void status(const options& o) {
+  auto dir = find_running(o.manifest);
+  auto m = running_manifest(dir);
+  auto nodes = look_at(m, dir, std::chrono::seconds(2));
+  bool all = true;
+  if (o.as_json) {
+    json::array list;
+    for (const auto& n : nodes) {
+      list.push_back(to_json(n));
+      all &= is_complete(m, n);
+    }
+    std::cout << json::object{{"deployment", m.deployment}, {"complete", all}, {"nodes", std::move(list)}} << "\n";
+  } else {
+    std::cout << m.deployment << ", logs in " << log_dir(m.deployment).string() << "\n";
+    all = show(m, nodes);
+  }
+  if (!all)
+    throw CLI::RuntimeError(1);
+}
+
+} // namespace
+
+void add_status_command(CLI::App& app) {
+  auto* command = app.add_subcommand("status", "What runs of a deployment; exit code 1 when something is missing");
+  auto o = std::make_shared<options>();
+  command->add_option("manifest", o->manifest, "Its manifest; not needed when only one deployment runs");
+  command->add_flag("--json", o->as_json, "For programs");
+  command->callback([o] { status(*o); });
+}
+
+} // namespace virga::deploy

@@ -1,0 +1,166 @@
+#include "deploy/failures.hpp"
+#include "deploy/plan.hpp"
+#include "tests/deploy/scratch.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace virga;
+using namespace virga::deploy;
+
+namespace {
+
+const std::string model = VIRGA_SOURCE_DIR "/tests/parity/fixtures/mha-tied";
+const std::string other_model = VIRGA_SOURCE_DIR "/tests/parity/fixtures/gqa-untied";
+
+/// Sound; LARGE stands for a model of 3 layers. Line numbers matter to the tests below.
+const std::string sound = R"(virga: 1
+deployment: tiny
+nodes:
+  - name: cloud-1
+    site: cloud
+    kind: cloud
+    listen: {port: 7070}
+    gateway: {port: 8080}
+    engines:
+      - {name: whole, model: LARGE}
+      - {name: middle, model: LARGE, stages: "1-1"}
+    roles:
+      - {role: generator, engine: whole}
+      - {role: verifier, engine: middle}
+  - name: edge-1
+    kind: edge
+    gateway: {port: 8081}
+    engines:
+      - name: small
+        model: OTHER
+      - name: device
+        model: LARGE
+        stages: "embedding,0-0,2-2,head"
+    roles:
+      - {role: generator, engine: small}
+      - {role: drafter, engine: device}
+links:
+  - {from: edge-1, to: cloud-1, rtt_ms: 20}
+)";
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+    text.replace(at, what.size(), by);
+  return text;
+}
+
+/// The lines that a person sees for this manifest, without the file's name; empty when it is sound.
+std::string complaints(const std::string& text) {
+  scratch dir;
+  auto file = dir.write("m.yaml", replaced(replaced(text, "LARGE", model), "OTHER", other_model));
+  try {
+    load_checked(file);
+    return "";
+  } catch (const std::exception& e) {
+    return replaced(e.what(), file.string() + ":", "");
+  }
+}
+
+std::string complaints(const std::string& what, const std::string& by) {
+  REQUIRE(sound.find(what) != std::string::npos);
+  return complaints(replaced(sound, what, by));
+}
+
+} // namespace
+
+TEST_CASE("a sound manifest has no complaints", "[deploy][manifest]") { CHECK(complaints(sound) == ""); }
+
+TEST_CASE("each mistake is named with its line, its column, both values and the cure", "[deploy][manifest]") {
+  struct mistake {
+    std::string what, by, says;
+  };
+  auto m = GENERATE(values<mistake>({
+    {"virga: 1", "virga: 2", "1:8: `virga` of the manifest is `2`: give a whole number from 1 to 1"},
+    {"deployment: tiny", "deployment: ../x", "2:13: `deployment` of the manifest is `../x`: use 1 to 63 letters"},
+    {"    kind: edge", "    kind: fog", "16:11: `kind` of node is `fog`: give one of cloud, edge"},
+    {"    kind: edge", "    kind: edge\n    colour: red", "17:5: unknown key `colour` in node; known are: engines, gateway"},
+    {"    kind: edge", "    kind: edge\n    kind: edge", "17:5: `kind` stands twice in node: keep one"},
+    {"port: 8081", "port: 70000", "17:21: `port` of gateway is `70000`: give a whole number from 0 to 65535"},
+    {"port: 8081", "port: -1", "17:21: `port` of gateway is `-1`"},
+    {"port: 8081", "port: 8080", "17:14: port 8080 is already cloud-1's gateway port: give edge-1's gateway another"},
+    {"port: 8081", "host: 0.0.0.0, port: 7070", "port 7070 is already cloud-1's listen port"},
+    {"port: 8081", "host: 0.0.0.0, port: 9", "17:14: the gateway of edge-1 listens on 0.0.0.0 where others can reach it: add"},
+    {"name: edge-1\n", "name: cloud-1\n", "15:11: node `cloud-1` stands already in line 4"},
+    {"    kind: edge", "    site: cloud\n    kind: edge", "16:11: site `cloud` has cloud and edge nodes (cloud-1, edge-1)"},
+    {"engine: small", "engine: smal", "25:35: node edge-1 has no engine `smal`: it has device, small"},
+    {"engine: small", "engine: smal", "19:15: no role of edge-1 uses engine `small`"},
+    {"role: generator, engine: small", "role: generator, serves: hat, engine: small",
+     "25:35: `serves` of role is `hat`: give one of cloud, edge, split"},
+    {"role: generator, engine: small", "role: verifier, engine: small", "25:9: a verifier for split cannot run on edge-1"},
+    {"rtt_ms: 20", "rtt_ms: nan", "28:41: `rtt_ms` of link is `nan`: give a number from 0 to 10000"},
+    {"rtt_ms: 20", "heartbeat_ms: 500, dead_after_ms: 600", "28:67: `dead_after_ms` is 600 and `heartbeat_ms` is 500"},
+    {"to: cloud-1", "to: cloud-2", "28:24: `to` of the link is `cloud-2`: there is no such node"},
+    {"from: edge-1", "from: cloud-1", "28:12: `from` of the link is `cloud-1`, a cloud node: links go from an edge"},
+    {"    listen: {port: 7070}\n", "", "node `cloud-1` accepts no links: add `listen: {port: 7070}` to it"},
+    {"links:\n  - {from: edge-1, to: cloud-1, rtt_ms: 20}\n", "", "26:9: edge-1 drafts for split, but no cloud node"},
+    {"\"1-1\"", "\"0-1\"", "do not complete each other: the device leaves layers 1-1 to the cloud, which holds layers 0-1"},
+    {"\"1-1\"", "\"1-7\"", ": stages \"1-7\": there are no layers 1-7"},
+    {"\"embedding,0-0,2-2,head\"", "\"embedding,0-0\"", "engine `device` holds embedding, layers 0-0: a drafter needs"},
+    {"        model: LARGE\n        stages: \"embedding,0-0,2-2,head\"", "        model: OTHER\n        stages: \"embedding,0-0,head\"",
+     "come from different models"},
+    {"        model: LARGE\n", "        model: LARGE\n        dtype: f64\n", "compute in f64 and f32: give both the same dtype"},
+    {"        model: OTHER\n", "        model: nowhere\n", "20:16: "},
+    {"nodes:\n", "security: {certs: nowhere}\nnodes:\n", "3:19: "},
+    {"    kind: edge", "    machine: home\n    kind: edge", "`certs: auto` makes certificates on one machine, the manifest has 2"},
+    {"    kind: edge", "\tkind: edge", "16:1: this is no YAML: "},
+    {"    kind: edge", "    kind: &k edge", "16:11: anchors and aliases (& and *) are not allowed"},
+    {"    kind: edge", "    kind: !!python/object edge", "16:11: tags (!...) are not allowed"},
+    {"    kind: edge", "    kind: [", "this is no YAML: "},
+    {"links:\n", "---\nlinks:\n", "more than one document"},
+    {"    kind: edge\n", "", "15:5: node has no `kind`: add it"},
+  }));
+  auto said = complaints(m.what, m.by);
+  INFO(said);
+  CHECK(said.find(m.says) != std::string::npos);
+}
+
+TEST_CASE("many mistakes give many lines, in the order of the file", "[deploy][manifest]") {
+  auto text = replaced(replaced(sound, "virga: 1", "virga: 9"), "port: 8081", "port: x");
+  auto said = complaints(replaced(text, "to: cloud-1", "to: nobody"));
+  auto first = said.find("1:8: "), second = said.find("\n17:21: "), third = said.find("\n28:24: ");
+  CHECK(first == 0);
+  CHECK(second != std::string::npos);
+  CHECK(third != std::string::npos);
+  CHECK(second < third);
+}
+
+TEST_CASE("a manifest that is no mapping, empty, huge or deep is refused with one sentence", "[deploy][manifest]") {
+  CHECK(complaints("") == "1:1: the file is empty: begin with `virga: 1`");
+  CHECK(complaints("- 1").find("1:1: the manifest must be a mapping") == 0);
+  CHECK(complaints(std::string(2'000'000, '#')).find("is larger than 1 MiB") != std::string::npos);
+  CHECK(complaints("a: " + std::string(100'000, '[')).find("this is no YAML") != std::string::npos);
+  std::string list = "a:\n";
+  for (int i = 0; i < 30'000; ++i)
+    list += "- 1\n";
+  CHECK(complaints(list).find("too many values") != std::string::npos);
+  CHECK_THROWS_AS(load_manifest("/nowhere/m.yaml"), bad_input);
+}
+
+TEST_CASE("a node's configuration has both ends of its link and the part of the model it holds", "[deploy][plan]") {
+  scratch dir;
+  auto with_tokenizer = [&](const std::string& from, const std::string& name) {
+    std::filesystem::copy(from, dir.path / name);
+    std::filesystem::copy(VIRGA_SOURCE_DIR "/tests/parity/fixtures/tokenizer/tokenizer.json", dir.path / name);
+    return name;
+  };
+  auto text = replaced(sound, "LARGE", with_tokenizer(model, "large"));
+  auto m = load_checked(dir.write("m.yaml", replaced(text, "OTHER", with_tokenizer(other_model, "other"))));
+  auto cloud = make_node_config(m, "cloud-1", {dir.path / "run"});
+  CHECK(cloud.kind == node_kind::cloud);
+  REQUIRE(cloud.links.size() == 1);
+  CHECK_FALSE(cloud.links[0].dial);
+  CHECK(cloud.links[0].peer_node == "edge-1");
+  CHECK(cloud.links[0].rtt_ms == 0);
+  REQUIRE(cloud.roles.size() == 2);
+  CHECK(cloud.roles[1].first_layer == 1);
+  CHECK(cloud.roles[1].last_layer == 2);
+  CHECK(cloud.roles[1].stages == "layers 1-1");
+  REQUIRE(cloud.gateways.size() == 2);
+  CHECK_FALSE(cloud.gateways[0].api);
+  CHECK(cloud.gateways[1].port == 8080);
+  CHECK_THROWS_AS(make_node_config(m, "edge-9", {dir.path / "run"}), bad_input);
+}
