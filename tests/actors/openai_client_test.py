@@ -1,0 +1,113 @@
+"""The stock `openai` package against a running gateway.
+
+usage: openai_client_test.py http://HOST:PORT [STRATEGY [API_KEY]]
+
+Asks the gateway's models, then chats and completes with one of them (the first one listed unless STRATEGY names
+another), streamed and not, and checks that both ways give the same text and that errors arrive as the package's own
+exceptions. Prints OK at the end.
+"""
+
+import sys
+
+import openai
+
+PROMPT = "hello"
+
+
+def check(condition, what):
+    if not condition:
+        sys.exit(f"FAILED: {what}")
+
+
+def models(client):
+    names = [m.id for m in client.models.list()]
+    check(names, "no model is served")
+    check(all(n.startswith("virga/") for n in names), f"models are virga/<strategy>, not {names}")
+    check(client.models.retrieve(names[0]).id == names[0], "a single model can be asked for")
+    return names
+
+
+def check_report(report, strategy):
+    check(report["strategy"] == strategy, f"the virga object names {strategy}")
+    check(report["places"], "the virga object names the nodes and layers used")
+    for key in ("bytes_up", "bytes_down", "round_trips", "attempts", "tbt_ms", "request_id", "session"):
+        check(key in report, f"the virga object has {key}")
+    for key in ("total", "ttft", "compute", "link", "queue"):
+        check(report["time_ms"][key] >= 0, f"the virga object has time_ms.{key}")
+
+
+def chat(client, model, options):
+    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": PROMPT}], **options)
+    choice = answer.choices[0]
+    check(answer.object == "chat.completion" and answer.model == model, "a chat.completion of the model comes back")
+    check(choice.message.role == "assistant", "the assistant answers")
+    check(choice.finish_reason in ("stop", "length"), "the answer says why it ended")
+    check(answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens, "usage adds up")
+    check(answer.usage.completion_tokens <= options["max_tokens"], "max_tokens holds")
+    check_report(answer.virga, model.removeprefix("virga/"))
+    return choice.message.content, answer.usage
+
+
+def chat_streamed(client, model, options):
+    stream = client.chat.completions.create(model=model, messages=[{"role": "user", "content": PROMPT}], stream=True,
+                                            stream_options={"include_usage": True}, **options)
+    text, finish, usage, report = "", None, None, None
+    for chunk in stream:
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            finish = choice.finish_reason or finish
+        report = getattr(chunk, "virga", report)
+    check(finish in ("stop", "length"), "the stream says why it ended")
+    check(usage is not None, "the stream ends with the usage that was asked for")
+    check_report(report, model.removeprefix("virga/"))
+    return text, usage
+
+
+def complete(client, model, options):
+    answer = client.completions.create(model=model, prompt=PROMPT, **options)
+    check(answer.object == "text_completion", "a text_completion comes back")
+    pieces = client.completions.create(model=model, prompt=PROMPT, stream=True, **options)
+    streamed = "".join(c.text for p in pieces for c in p.choices)
+    check(streamed == answer.choices[0].text, f"streamed {streamed!r} is the same as {answer.choices[0].text!r}")
+
+
+def errors(client, model):
+    messages = [{"role": "user", "content": PROMPT}]
+    try:
+        client.chat.completions.create(model="no-such-model", messages=messages)
+        check(False, "an unknown model is refused")
+    except openai.NotFoundError as e:
+        check(e.code == "model_not_found" and model in e.message, f"the refusal names what is served: {e}")
+    try:
+        client.chat.completions.create(model=model, messages=messages, n=2)
+        check(False, "n=2 is refused")
+    except openai.BadRequestError as e:
+        check(e.param == "n", f"the refusal names the field: {e}")
+
+
+def request_ids(client, model, options):
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=[{"role": "user", "content": PROMPT}], extra_headers={"X-Request-Id": "my-id"}, **options)
+    check(raw.headers["x-request-id"] == "my-id", "the request id comes back")
+    check(raw.parse().virga["request_id"] == "my-id", "the request id stands in the virga object")
+
+
+def main():
+    key = sys.argv[3] if len(sys.argv) > 3 else "none"
+    client = openai.OpenAI(base_url=sys.argv[1].rstrip("/") + "/v1", api_key=key, timeout=60)
+    names = models(client)
+    model = "virga/" + sys.argv[2] if len(sys.argv) > 2 else names[0]
+    check(model in names, f"{model} is among {names}")
+    options = {"max_tokens": 16, "temperature": 0}
+    whole, usage = chat(client, model, options)
+    streamed, streamed_usage = chat_streamed(client, model, options)
+    check(streamed == whole, f"streamed {streamed!r} is the same as {whole!r}")
+    check(streamed_usage == usage, "and so is the usage")
+    complete(client, model, options)
+    errors(client, model)
+    request_ids(client, model, options)
+    print("OK", model, repr(whole))
+
+
+main()
