@@ -1,0 +1,102 @@
+// actors/node/node_state.hpp: what the NODE actor knows. Its methods stand in spawn_roles.cpp (who is there),
+// node_report.cpp (what is told) and node.cpp (what happens).
+#pragma once
+
+#include "actors/engine/engine.hpp"
+#include "actors/link/link.hpp"
+#include "actors/node/node.hpp"
+#include "actors/node/peer_table.hpp"
+#include "actors/node/supervisor.hpp"
+#include "actors/session/session_host.hpp"
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace virga {
+
+struct node_state {
+  explicit node_state(node_actor::pointer self_ptr) : self(self_ptr) {}
+
+  void start(node_config c, node_parts p);
+
+  void on_peer(peer_state& now);
+  void on_down(const caf::down_msg& down);
+  void drain();
+  void end();
+  void tick();
+  caf::result<node_status> report();
+
+  /// The actor that runs under this name now ("generator cloud"); the chaos of tests and simulation asks for it.
+  caf::actor find(std::string_view name) const;
+
+  node_actor::pointer self;
+  node_config config;
+  node_parts parts;
+  node_stubs stubs;
+
+private:
+  struct engine_entry {
+    std::string name;
+    stub_of<engine> stub;
+    engine_actor actor;
+    child* run = nullptr;
+    engine_stats last;  ///< as far as known
+  };
+  struct role_entry {
+    role_config config;
+    child* run = nullptr;
+    engine_entry* engine = nullptr;
+    verifier verify;  ///< the stub of a verifier
+  };
+
+  // spawn_roles.cpp
+  void spawn_all();
+  void spawn_engine(const engine_config& c);
+  void probe(engine_entry& e);
+  void spawn_role(const role_config& c);
+  child* spawn_source(const role_config& c, engine_entry& e, const std::string& name);
+  void spawn_verifier(role_entry& r, const std::string& name);
+  void spawn_sessions();
+  void spawn_link(std::size_t index);
+  void spawn_gateway(const gateway_config& c);
+  template <class Role>
+  stub_of<Role> spawn_stub(role kind, const std::string& name);
+  template <class Role, class Make>
+  child& supervise(std::string name, end_order order, stub_of<Role> stub, engine_entry* owner_at, Make make);
+  hello own_hello(const link_config& l) const;
+  offered_roles offered() const;
+
+  // node_report.cpp
+  std::vector<role_status> offers() const;
+  std::vector<strategy> served() const;
+  std::string not_ready() const;
+  node_status snapshot() const;
+  bool usable(const role_entry& r) const;
+  void ask_engines(std::function<void()> done);
+
+  // node.cpp
+  void retarget_remotes();
+  void publish();
+  void give_up(std::string sentence);
+  void check_drain();
+  void go_on();
+
+  std::optional<supervisor> kids_;
+  std::optional<peer_table> peers_;
+  std::deque<engine_entry> engines_;  // stable addresses
+  std::deque<role_entry> roles_;
+  std::vector<strategy_source> sources_;
+  session_host_actor sessions_;
+  child* sessions_run_ = nullptr;
+  stub_of<verifier> remote_verifier_;
+  std::vector<link_actor> links_;
+  std::optional<peer_table::offer> remote_sessions_at_, remote_verifier_at_;
+  std::vector<role_status> published_;
+  std::string sentence_;  // with which the node gave up
+  bool draining_ = false, ticking_ = false;
+  time_point drain_until_{};
+};
+
+} // namespace virga

@@ -1,0 +1,215 @@
+#include "actors/node/node_state.hpp"
+
+#include "actors/node/defaults.hpp"
+#include "actors/roles/drafter.hpp"
+#include "actors/roles/generator.hpp"
+#include "actors/roles/verifier.hpp"
+#include "actors/stub.hpp"
+#include "messages/limits.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace virga {
+
+namespace {
+
+std::string layers_text(const role_config& c) {
+  return "layers " + std::to_string(c.first_layer) + "-" + std::to_string(c.last_layer == 0 ? 0 : c.last_layer - 1);
+}
+
+} // namespace
+
+void node_state::spawn_all() {
+  for (const auto& e : config.engines)
+    spawn_engine(e);
+  remote_verifier_ = spawn_stub<verifier>(role::verifier, "verifier at the peer");
+  for (const auto& r : config.roles)
+    spawn_role(r);
+  spawn_sessions();
+  stubs.remote_sessions = spawn_stub<session_host>(role::session_host, "session host at the peer");
+  links_.resize(config.links.size());
+  for (std::size_t i = 0; i < config.links.size(); ++i)
+    spawn_link(i);
+  for (const auto& g : config.gateways)
+    if (parts.start_gateway)
+      spawn_gateway(g);
+}
+
+template <class Role>
+stub_of<Role> node_state::spawn_stub(role kind, const std::string& name) {
+  stub_options options;
+  options.kind = kind;
+  options.name = name;
+  stub_of<Role> stub = self->spawn(make_stub<Role>, std::move(options));
+  kids_->keep("stub of " + name, caf::actor_cast<caf::actor>(stub));
+  return stub;
+}
+
+/// Supervises a role behind its stub. `make(incarnation)` spawns it; its sequences at `owner_at` are freed when it dies.
+template <class Role, class Make>
+child& node_state::supervise(std::string name, end_order order, stub_of<Role> stub, engine_entry* owner_at, Make make) {
+  child c;
+  c.name = std::move(name);
+  c.order = order;
+  c.loads = std::is_same_v<Role, engine>;
+  c.spawn = [this, stub, make](std::uint64_t incarnation) {
+    auto actor = make(incarnation);
+    self->send(stub, target_atom::value, Role{actor}, incarnation);
+    return caf::actor_cast<caf::actor>(actor);
+  };
+  c.lost = [this, stub, owner_at](std::uint64_t incarnation, const std::string& why) {
+    self->send(stub, lost_atom::value, why);
+    if (owner_at)
+      self->send(owner_at->stub, forget_atom::value, incarnation);
+  };
+  return kids_->add(std::move(c));
+}
+
+void node_state::spawn_engine(const engine_config& c) {
+  const auto name = "engine " + c.name;
+  auto& e = engines_.emplace_back();
+  e.name = c.name;
+  e.stub = spawn_stub<engine>(role::node, name);
+  e.run = &supervise<engine>(name, end_order::engines, e.stub, nullptr, [this, &e, c](std::uint64_t) {
+    e.actor = c.detached ? self->spawn<caf::detached>(make_engine, c) : self->spawn(make_engine, c);
+    probe(e);
+    return e.actor;
+  });
+}
+
+/// An engine answers when its shard is loaded; only then it counts as running.
+void node_state::probe(engine_entry& e) {
+  auto asked = e.actor;
+  self->request(asked, node_defaults::load_patience, stats_atom::value)
+    .then(
+      [this, &e, asked](const engine_stats& stats) {
+        if (e.actor != asked)
+          return;
+        e.last = stats;
+        kids_->loaded(*e.run);
+        spdlog::info("node {} role \"{}\" is loaded", config.name, e.run->name);
+      },
+      [this, &e, asked](const caf::error& why) {
+        if (e.actor == asked && why == caf::sec::request_timeout)
+          probe(e);
+      });
+}
+
+void node_state::spawn_role(const role_config& c) {
+  const auto at = std::ranges::find(engines_, c.engine, &engine_entry::name);
+  if (at == engines_.end())
+    throw std::runtime_error("role " + std::string(to_string(c.kind)) + " names engine \"" + c.engine
+                             + "\", which this node does not have");
+  auto& r = roles_.emplace_back();
+  r.config = c;
+  r.engine = &*at;
+  const auto name = std::string(to_string(c.kind)) + " " + std::string(to_string(c.serves));
+  if (c.kind == role::verifier)
+    spawn_verifier(r, name);
+  else if (c.kind == role::generator || c.kind == role::drafter)
+    r.run = spawn_source(c, *at, name);
+  else
+    throw std::runtime_error("role " + name + " is none that a node can run");
+}
+
+child* node_state::spawn_source(const role_config& c, engine_entry& e, const std::string& name) {
+  auto stub = spawn_stub<token_source>(c.kind, name);
+  sources_.push_back({c.serves, stub, c.view});
+  auto& run = supervise<token_source>(name, end_order::roles, stub, &e, [this, c, &e](std::uint64_t incarnation) {
+    if (c.kind == role::generator)
+      return self->spawn(make_generator, generator_options{c, incarnation, config.name}, engine{e.stub});
+    const auto peer = config.links.empty() ? std::string("the peer") : config.links.front().peer_node;
+    drafter_options options{c, config.sessions, incarnation, config.name, {peer, layers_text(c)}};
+    return self->spawn(make_drafter, std::move(options), engine{e.stub}, verifier{remote_verifier_});
+  });
+  return &run;
+}
+
+void node_state::spawn_verifier(role_entry& r, const std::string& name) {
+  auto stub = spawn_stub<verifier>(role::verifier, name);
+  r.verify = stub;
+  r.run = &supervise<verifier>(name, end_order::roles, stub, r.engine, [this, &r](std::uint64_t incarnation) {
+    verifier_options options;
+    options.config = r.config;
+    options.incarnation = incarnation;
+    options.node = config.name;
+    return self->spawn(make_verifier, std::move(options), engine{r.engine->stub});
+  });
+}
+
+void node_state::spawn_sessions() {
+  stubs.local_sessions = spawn_stub<session_host>(role::session_host, "session host");
+  sessions_run_ = &supervise<session_host>(
+    "session host", end_order::sessions, stubs.local_sessions, nullptr, [this](std::uint64_t) {
+      sessions_ = self->spawn(make_session_host, session_host_options{config.sessions, config.name, sources_});
+      if (draining_)
+        self->send(sessions_, drain_atom::value);
+      return sessions_;
+    });
+}
+
+void node_state::spawn_link(std::size_t index) {
+  child c;
+  c.name = "link " + config.links[index].peer_site + "/" + config.links[index].peer_node;
+  c.order = end_order::links;
+  c.spawn = [this, index](std::uint64_t) {
+    const auto& l = config.links[index];
+    link_options options;
+    options.config = l;
+    options.own = own_hello(l);
+    options.seed = kids_->random();
+    links_[index] = self->spawn(make_link, std::move(options), parts.make_transport, node{node_actor{self}}, offered());
+    return caf::actor_cast<caf::actor>(links_[index]);
+  };
+  c.lost = [this, index](std::uint64_t, const std::string& why) {
+    peers_->lose(index, "the link's actor crashed: " + why);
+    retarget_remotes();
+  };
+  kids_->add(std::move(c));
+}
+
+void node_state::spawn_gateway(const gateway_config& c) {
+  child k;
+  k.name = std::string(c.api ? "gateway" : "admin") + (c.port ? " " + std::to_string(c.port) : "");
+  k.order = end_order::gateways;
+  k.spawn = [this, c](std::uint64_t) {
+    return parts.start_gateway(self->system(), c, stubs, node{node_actor{self}});
+  };
+  kids_->add(std::move(k));
+}
+
+/// The model as the peer sees it: that of the drafter or verifier; a node without them shares none.
+hello node_state::own_hello(const link_config& l) const {
+  hello h;
+  h.protocol = limits::protocol_version;
+  h.site = config.site;
+  h.node = config.name;
+  h.wire = l.wire;
+  for (const auto& r : config.roles) {
+    if (r.kind != role::drafter && r.kind != role::verifier)
+      continue;
+    h.model_digest = r.model_digest;
+    h.first_layer = r.first_layer;
+    h.last_layer = r.last_layer;
+    h.hidden = r.hidden;
+  }
+  h.roles = offers();
+  return h;
+}
+
+/// A cloud offers its session host and its verifier; an edge offers nothing: it dials, nobody asks it.
+offered_roles node_state::offered() const {
+  offered_roles out;
+  if (config.kind != node_kind::cloud)
+    return out;
+  if (!sources_.empty())
+    out.sessions = stubs.local_sessions;
+  for (const auto& r : roles_)
+    if (r.verify && !out.verify)
+      out.verify = r.verify;
+  return out;
+}
+
+} // namespace virga
