@@ -61,6 +61,9 @@ inline constexpr std::chrono::seconds session_keep{30};
 /// Bytes read from a socket at once.
 inline constexpr std::size_t read_bytes = 64 * 1024;
 
+/// Bytes that the kernel may hold unsent (TCP_NOTSENT_LOWAT): the last place where what is urgent waits behind bulk.
+inline constexpr int unsent_bytes = 32 * 1024;
+
 /// Connections that have not proved their name yet. More: the oldest is closed.
 inline constexpr std::size_t strangers = 64;
 

@@ -27,7 +27,7 @@ link_shape shape_of(double rtt_ms, double up_mbit, double down_mbit);
 /// reading. An end of stream travels like bytes do; a broken connection is broken on both sides at once.
 class relay {
 public:
-  /// Runs on `io`, which must outlive it.
+  /// Runs on `io`, which must outlive it; made and destroyed on the thread that runs `io`, or while none does.
   /// @throws std::runtime_error when no loopback port can be bound
   relay(boost::asio::io_context& io, std::string host, std::uint16_t port, link_shape shape);
   ~relay();
