@@ -29,7 +29,7 @@ std::vector<question> make_counterfactuals(const world& w, split s, std::uint64_
                                            std::uint32_t count);
 
 /// The mixture of the demonstration: facts, friends, two-hops and descriptions of 3 to 5 keys, so that more than a
-/// quarter of the answers have 40 tokens or more (43 to 86).
+/// quarter of the answers have 40 tokens or more (46 to 84).
 mixture demo_mixture();
 
 /// What a check found. Headline: `exact`. The rest explains it; truncated, repeated or extra sentences are not exact.

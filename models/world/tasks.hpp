@@ -60,7 +60,7 @@ bool belongs(const world& w, const request& r, split s);
 /// Relative weights of the tasks.
 struct mixture {
   double fact = 20, friend_of = 7, two_hop = 8, describe = 15, sketch = 24.5, brief = 10.5, expand = 25;
-  std::uint32_t min_keys = 2, max_keys = 5;  ///< of describe, sketch, brief and expand; 3 keys give answers of 43 words or more
+  std::uint32_t min_keys = 2, max_keys = 5;  ///< of describe, sketch, brief and expand; 3 keys give answers of 46 words or more
   bool uniform_people = false;               ///< else by popularity
   bool uniform_expand = true;                ///< people of expand requests are uniform: copying must beat recall
 };

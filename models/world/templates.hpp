@@ -54,7 +54,7 @@ inline constexpr std::string_view expand_head = "expand";       ///< then the sk
 inline constexpr std::string_view expand_tail = ": point {w} ?";
 inline constexpr std::string_view expand_first_tail = ": point {w} of {n} ?";
 
-/// The sentence of one attribute: 14 to 18 words.
+/// The sentence of one attribute: 14 to 18 words and a full stop.
 std::string_view sentence(attribute a) noexcept;
 } // namespace pattern
 

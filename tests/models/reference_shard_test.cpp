@@ -15,6 +15,14 @@ TEST_CASE("a base that is not the length of the cache is stale", "[models][refer
 
 TEST_CASE("every page is counted, bounded and given back", "[models][reference]") { check_memory(make_reference_shard); }
 
+TEST_CASE("segments through different stages share a step", "[models][reference]") {
+  check_mixed_stages(make_reference_shard, 0);
+}
+
+TEST_CASE("a model that computes NaN says so and keeps its cache", "[models][reference]") {
+  check_nan(make_reference_shard);
+}
+
 TEST_CASE("a segment brings back what it wants and no more", "[models][reference]") { check_wants(make_reference_shard); }
 
 TEST_CASE("cuts, chunks, forks, truncations and ragged batches change no bit", "[models][reference]") {

@@ -136,6 +136,54 @@ inline void check_memory(const shard_maker& make) {
   CHECK(s->kv_bytes() == 0);
 }
 
+/// Segments that run through different stages of one shard, each alone and all in one step.
+inline void check_mixed_stages(const shard_maker& make, double tolerance) {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto rows = [&](shard& s, std::uint32_t stage) {
+    return run(s, feed(s, s.open(), 0, stage, 0, {4, 8, 15, 16})).rows;
+  };
+  auto batch_of = [&](shard& s) {
+    return std::vector{feed(s, s.open(), 0, 3, 0, {1, 2, 3}),        feed(s, s.open(), 2, 2, 0, {}, rows(s, 1)),
+                       feed(s, s.open(), 0, 1, 0, {9}),              feed(s, s.open(), 3, 3, 0, {}, rows(s, 2)),
+                       feed(s, s.open(), 0, 3, 0, {5}),              feed(s, s.open(), 0, 0, 0, {7, 7}),
+                       feed(s, s.open(), 1, 2, 0, {}, rows(s, 0))};
+  };
+  auto s = make(folder, {dtype::f64, 1u << 20, four_stages()});
+  auto together = s->step(batch_of(*s));
+  auto alone = batch_of(*s);
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    auto one = run(*s, alone[i]);
+    auto a = numbers(one.rows), b = numbers(together[i].rows), c = numbers(one.logits), d = numbers(together[i].logits);
+    a.insert(a.end(), c.begin(), c.end());
+    b.insert(b.end(), d.begin(), d.end());
+    REQUIRE(a.size() == b.size());
+    CHECK_FALSE(a.empty());
+    for (std::size_t k = 0; k < a.size(); ++k)
+      if (std::abs(a[k] - b[k]) > tolerance)
+        FAIL("segment " << i << " differs in a batch: " << a[k] << " and " << b[k]);
+  }
+}
+
+/// A folder whose last weight is NaN: steps fail, and the cache is as before.
+inline void check_nan(const shard_maker& make) {
+  scratch dir;
+  fs::copy(fixture("gqa-untied"), dir / "model");
+  hf::model_folder good(fixture("gqa-untied"));
+  std::vector<hf::tensor_view> tensors;
+  std::vector<float> head(101 * 48, NAN);
+  for (auto& [name, t] : good.weights())
+    tensors.push_back(name == "lm_head.weight" ? hf::tensor_view{name, dtype::f32, t.shape, std::as_bytes(std::span(head))}
+                                               : t);
+  hf::write_safetensors(dir / "model/model.safetensors", tensors);
+  hf::model_folder folder(dir / "model");
+  auto s = make(folder, {dtype::f32, 1u << 20, {}});
+  auto seq = s->open();
+  CHECK_THROWS_AS(run(*s, feed(*s, seq, 0, 2, 0, {1, 2, 3})), bad_segment);
+  CHECK(s->length(seq, 1) == 0);
+  CHECK(s->kv_bytes() == 0);
+  CHECK(run(*s, feed(*s, seq, 0, 1, 0, {1, 2, 3})).rows.rows == 3);
+}
+
 inline void check_wants(const shard_maker& make) {
   hf::model_folder folder(fixture("mha-tied"));
   auto s = make(folder, {dtype::f64, 1u << 20, {}});

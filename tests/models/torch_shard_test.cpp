@@ -43,6 +43,14 @@ TEST_CASE("a base that is not the length of the cache is stale (torch)", "[model
 
 TEST_CASE("every page is counted, bounded and given back (torch)", "[models][torch]") { check_memory(make_torch_shard); }
 
+TEST_CASE("segments through different stages share a step (torch)", "[models][torch]") {
+  check_mixed_stages(make_torch_shard, 1e-12);
+}
+
+TEST_CASE("a model that computes NaN says so and keeps its cache (torch)", "[models][torch]") {
+  check_nan(make_torch_shard);
+}
+
 TEST_CASE("a segment brings back what it wants and no more (torch)", "[models][torch]") { check_wants(make_torch_shard); }
 
 TEST_CASE("cuts, chunks, forks, truncations and ragged batches stay at the reference", "[models][torch]") {
