@@ -100,7 +100,9 @@ model_config read_config(const std::filesystem::path& dir) {
   fields f(root, file.string());
   check_architecture(f);
   check_extras(f);
-  auto number = [&f](std::string_view key, std::uint64_t high) { return static_cast<std::uint32_t>(f.whole(key, 1, high)); };
+  auto number = [&f](std::string_view key, std::uint64_t high) {
+    return static_cast<std::uint32_t>(f.whole(key, 1, high));
+  };
   model_config c;
   c.model_type = "llama";
   c.hidden_size = number("hidden_size", limit::max_width);

@@ -81,7 +81,8 @@ void write_cut_list(const model_folder& whole, const std::vector<stage>& keep, c
 void cut_folder(const model_folder& whole, const std::vector<stage>& keep, const fs::path& out) {
   check_order(keep, whole.config().num_hidden_layers, "the stages to keep");
   if (!holds(whole.stages(), keep))
-    fail(whole.dir().string(), "holds " + describe(whole.stages()) + ", so " + describe(keep) + " cannot be cut from it");
+    fail(whole.dir().string(),
+         "holds " + describe(whole.stages()) + ", so " + describe(keep) + " cannot be cut from it");
   new_folder part(out.has_filename() ? out : out.parent_path());
   copy_files(whole, keep, part.path());
   write_tensors(whole, keep, part.path());

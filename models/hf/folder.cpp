@@ -85,7 +85,8 @@ void model_folder::check_hashes() {
     if (whole)
       hashes_[name] = hash;
     else if (hashes_[name] != hash)
-      fail((dir_ / weights_name).string(), "the tensor " + in_quotes(name) + " has the hash " + hash + ", virga.json says "
+      fail((dir_ / weights_name).string(), "the tensor " + in_quotes(name) + " has the hash " + hash
+                                             + ", virga.json says "
                                              + in_quotes(hashes_[name]) + "; cut the folder again");
   }
   if (whole)

@@ -45,8 +45,8 @@ public:
   /// The stages whose weights the folder holds: all of a whole model, or what virga.json says of a cut one.
   const std::vector<stage>& stages() const { return stages_; }
 
-  /// Root over the per-tensor SHA-256 of the whole model, 64 hexadecimal digits. A cut folder proves with the hash list in its
-  /// virga.json that its own tensors belong to it.
+  /// Root over the per-tensor SHA-256 of the whole model and over the config's numbers, 64 hexadecimal digits. A cut
+  /// folder proves with the hash list in its virga.json that its own tensors belong to it.
   const std::string& digest() const { return digest_; }
 
   /// Tensor name to SHA-256 (over dtype, shape and bytes) of the whole model, also when only a part is held.

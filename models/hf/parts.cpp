@@ -35,8 +35,8 @@ private:
 
 void add_layer(const model_config& c, std::uint32_t index, shape_list& out) {
   auto p = "model.layers." + std::to_string(index) + ".";
-  std::uint64_t h = c.hidden_size, i = c.intermediate_size;
-  std::uint64_t q = std::uint64_t{c.num_attention_heads} * c.head_dim, kv = std::uint64_t{c.num_key_value_heads} * c.head_dim;
+  std::uint64_t h = c.hidden_size, i = c.intermediate_size, dim = c.head_dim;
+  auto q = c.num_attention_heads * dim, kv = c.num_key_value_heads * dim;
   out[p + "input_layernorm.weight"] = {h};
   out[p + "self_attn.q_proj.weight"] = {q, h};
   out[p + "self_attn.k_proj.weight"] = {kv, h};

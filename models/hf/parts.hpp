@@ -19,8 +19,8 @@ std::vector<stage> whole_model(const model_config& c);
 /// Over dtype, shape and bytes, so that equal bytes of another dtype differ.
 std::string hash_of(const tensor_view& t);
 
-/// The model's digest: SHA-256 over the lines "NAME SHA256\n", sorted by name, with one more line "config.json SHA256" for the
-/// config's canonical text.
+/// The model's digest: SHA-256 over the lines "NAME SHA256\n", sorted by name, with one more line "config.json SHA256"
+/// for the config's canonical text.
 std::string digest_of(const hash_list& tensors, const model_config& c);
 
 /// Whether everything that `part` names is in `whole`.

@@ -122,8 +122,8 @@ void check_coverage(const std::map<std::string, tensor_view>& tensors, std::span
   for (auto t : order) {
     auto begin = static_cast<std::uint64_t>(t->data.data() - data.data());
     if (begin != end)
-      fail(where, "tensor " + in_quotes(t->name) + " begins at byte " + std::to_string(begin) + " of the data, but the one "
-                    "before it ends at " + std::to_string(end) + "; the file is damaged");
+      fail(where, "tensor " + in_quotes(t->name) + " begins at byte " + std::to_string(begin)
+                    + " of the data, but the one before it ends at " + std::to_string(end) + "; the file is damaged");
     end = begin + t->data.size();
   }
   if (end != data.size())

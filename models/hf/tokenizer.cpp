@@ -33,7 +33,8 @@ void add_word(word_tables& t, const std::string& word, token_id id, const std::s
   if (t.words.size() <= id)
     t.words.resize(std::size_t{id} + 1);
   if (t.words[id] && *t.words[id] != word)
-    fail(where, "the id " + std::to_string(id) + " has two tokens, " + in_quotes(*t.words[id]) + " and " + in_quotes(word));
+    fail(where, "the id " + std::to_string(id) + " has two tokens, " + in_quotes(*t.words[id]) + " and "
+                  + in_quotes(word));
   t.words[id] = word;
 }
 

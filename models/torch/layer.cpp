@@ -39,7 +39,8 @@ at::Tensor gather(const std::vector<at::Tensor>& pages, std::int64_t length) {
 /// q [count, heads, dim], kv [2, kv_heads, keys, dim] -> [count, heads * dim]. No mask: every key is seen.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& kv, const at::Tensor* mask, const head_shape& s) {
   auto count = q.size(0), keys = kv.size(2), group = s.heads / s.kv_heads;
-  auto grouped = q.view({count, s.kv_heads, group, s.dim}).permute({1, 2, 0, 3}).reshape({s.kv_heads, group * count, s.dim});
+  auto by_group = q.view({count, s.kv_heads, group, s.dim}).permute({1, 2, 0, 3});
+  auto grouped = by_group.reshape({s.kv_heads, group * count, s.dim});
   auto score = at::bmm(grouped, kv.select(0, 0).transpose(1, 2)).mul_(1 / std::sqrt(static_cast<double>(s.dim)));
   if (mask)
     score.view({s.kv_heads * group, count, keys}).add_(*mask);

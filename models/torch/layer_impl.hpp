@@ -25,7 +25,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 struct span_of_rows {
   std::int64_t first = 0, count = 0;  ///< rows of the group
   std::int64_t base = 0;              ///< position of the first one
-  std::vector<at::Tensor> masks;      ///< one for each block of query rows, [rows, keys]: 0 or -infinity; none for one row
+  std::vector<at::Tensor> masks;      ///< of each block of query rows, [rows, keys]: 0 or -infinity; none for one row
 };
 
 /// Rows of one block of queries: bounds the matrix of scores.

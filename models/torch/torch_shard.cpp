@@ -1,9 +1,8 @@
+#include "models/defaults.hpp"
 #include "models/paged_shard.hpp"
 #include "models/rotary.hpp"
-#include "models/sampler.hpp"
+#include "models/torch/answer_impl.hpp"
 #include "models/torch/layer_impl.hpp"
-
-#include "models/defaults.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -23,28 +22,6 @@ std::map<std::pair<std::uint32_t, std::uint32_t>, group> groups_of(std::span<con
   for (std::size_t i = 0; i < batch.size(); ++i)
     out[{batch[i].first_stage, batch[i].last_stage}].push_back(i);
   return out;
-}
-
-/// Rows as they travel.
-tensor to_tensor(const at::Tensor& x) {
-  auto t = x.contiguous();
-  tensor out{t.scalar_type() == at::kDouble ? dtype::f64 : dtype::f32, static_cast<std::uint32_t>(t.size(0)),
-             static_cast<std::uint32_t>(t.size(1)), {}};
-  out.data.resize(t.nbytes());
-  std::memcpy(out.data.data(), t.const_data_ptr(), out.data.size());
-  return out;
-}
-
-/// The last or all of them.
-at::Tensor pick(const at::Tensor& rows, rows_wanted which) {
-  return which == rows_wanted::all ? rows : rows.narrow(0, rows.size(0) - 1, 1);
-}
-
-choice choose_row(const at::Tensor& row, const sampling& how, std::uint64_t position, std::uint32_t top_n) {
-  auto size = static_cast<std::size_t>(row.numel());
-  if (row.scalar_type() == at::kDouble)
-    return choose_token(std::span(row.const_data_ptr<double>(), size), how, position, top_n);
-  return choose_token(std::span(row.const_data_ptr<float>(), size), how, position, top_n);
 }
 
 class torch_shard final : public paged_shard {
@@ -159,24 +136,9 @@ private:
       auto& s = batch[members[k]];
       auto most = needed_rows(s.want);
       auto count = most == rows_wanted::all ? spans[k].count : most == rows_wanted::last ? 1 : 0;
-      answer(s, logits.narrow(0, at, count), out[members[k]]);
+      answer(s, s.base + static_cast<std::uint64_t>(spans[k].count), logits.narrow(0, at, count), out[members[k]]);
       at += count;
     }
-  }
-
-  static rows_wanted needed_rows(const wants& w) { return std::max(w.logits, w.tokens); }
-
-  /// @param logits of the segment's last rows
-  static void answer(const segment& s, const at::Tensor& logits, segment_result& out) {
-    if (s.want.logits != rows_wanted::none)
-      out.logits = to_tensor(pick(logits, s.want.logits));
-    if (s.want.tokens == rows_wanted::none)
-      return;
-    auto rows = pick(logits, s.want.tokens);
-    auto first_position = s.base + row_count(s) - static_cast<std::uint64_t>(rows.size(0)) + 1;
-    for (std::int64_t i = 0; i < rows.size(0); ++i)
-      out.choices.push_back(choose_row(rows.select(0, i), s.want.choose, first_position + static_cast<std::uint64_t>(i),
-                                       s.want.top_n));
   }
 
   const at::Tensor& page(page_id id) {
