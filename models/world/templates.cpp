@@ -1,6 +1,7 @@
 #include "models/world/templates.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 namespace virga::models::world {
 
@@ -35,15 +36,16 @@ filling fill_slot(char slot, const slots& with) {
   }
 }
 
+bool is_mark(std::string_view w) { return w.size() == 1 && std::ispunct(static_cast<unsigned char>(w[0])) != 0; }
 bool is_pronoun(std::string_view w) { return w == pronoun(true) || w == pronoun(false); }
 bool is_possessive(std::string_view w) { return w == possessive(true) || w == possessive(false); }
 
 /// Words that the slot takes from the front of `words`, 0 when it cannot match.
 std::size_t slot_width(char slot, std::span<const std::string_view> words) {
-  if (words.empty()) {
+  if (words.empty() || is_mark(words[0])) {
     return 0;
   }
-  const auto two = words.size() > 1 ? 2u : 0u;
+  const auto two = words.size() > 1 && !is_mark(words[1]) ? 2u : 0u;
   switch (slot) {
     case 'n':
     case 'm': return two;

@@ -75,7 +75,7 @@ std::vector<std::string_view> split_words(std::string_view line);
 using bindings = std::map<char, std::string>;
 
 /// Matches the pattern at the front of `words` and drops what it matched. A slot that occurs twice must match the same.
-/// Slots match any words; {p} and {o} match their two, {s} a pronoun or else two words.
+/// Slots match any words but punctuation marks; {p} and {o} match their two, {s} a pronoun or else two words.
 std::optional<bindings> match(std::string_view pattern, std::span<const std::string_view>& words);
 
 } // namespace virga::models::world
