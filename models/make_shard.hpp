@@ -13,6 +13,8 @@ struct shard_options {
   std::vector<stage> stages;                     ///< empty: those of the folder; else some of them, cut as finely as wanted
 };
 
+/// @throws bad_model when the folder does not hold the stages, or `compute` is neither f32 nor f64 (both makers)
+///
 /// Plain C++, every output summed in an order fixed by its own row and keys: bit-identical over cuts, chunks, truncation
 /// and ragged batches. The oracle, and the shard of the simulation.
 std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options);

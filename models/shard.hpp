@@ -121,11 +121,13 @@ public:
   /// A new, empty sequence.
   virtual sequence open() = 0;
 
-  /// A new sequence that shares the first `length` positions of `seq` in every stage, without copying them.
-  /// @throws stale_position when a stage holds fewer
+  /// A new sequence that shares the first `length` positions of `seq` in every stage, without copying them. When it ends
+  /// inside a page, the first of the two to go on pays for a copy of that page in each layer.
+  /// @throws stale_position when a stage holds fewer; bad_segment for an unknown sequence
   virtual sequence fork(sequence seq, std::uint64_t length) = 0;
 
   /// Forgets all positions from `length` on, in every stage. O(1). No effect on forks. Longer than the cache: no-op.
+  /// Unknown sequence: bad_segment.
   virtual void truncate(sequence seq, std::uint64_t length) = 0;
 
   /// Frees the sequence. Unknown ones are ignored.
