@@ -119,7 +119,10 @@ private:
 
   void lost(error_code e) {
     auto ended = e == asio::error::eof || e == ssl::error::stream_truncated;
-    down(ended ? "the peer closed the connection" : "the connection broke: " + e.message());
+    auto refused = e.category() == asio::error::get_ssl_category();
+    down(ended     ? "the peer closed the connection"
+         : refused ? "the peer refused this node's certificate: " + e.message()
+                   : "the connection broke: " + e.message());
     kill();
   }
 
@@ -142,8 +145,8 @@ private:
 /// The network's side of one transport: at most one connection at a time. Everything runs on the network's thread.
 class peer : public std::enable_shared_from_this<peer> {
 public:
-  peer(asio::io_context& io, ssl::context& tls, link_config config, pipe_events events)
-    : io_{io}, tls_{tls}, config_{std::move(config)}, events_{std::move(events)} {}
+  peer(asio::io_context& io, ssl::context& tls, caf::timespan handshake_time, link_config config, pipe_events events)
+    : io_{io}, tls_{tls}, handshake_time_{handshake_time}, config_{std::move(config)}, events_{std::move(events)} {}
 
   void open() {
     if (config_.dial && !ended_)
@@ -197,10 +200,10 @@ private:
       : owner{p.shared_from_this()}, number{++p.numbers_}, resolver{p.io_}, stream{p.io_, p.tls_}, timer{p.io_} {}
 
     void start() {
-      timer.expires_after(link_defaults::handshake_time);
+      timer.expires_after(owner->handshake_time_);
       timer.async_wait([self = shared_from_this()](error_code e) {
         if (!e)
-          self->fail("no answer within 5 s");
+          self->fail("no connection in time");
       });
       auto [host, port] = owner->address();
       resolver.async_resolve(host, std::to_string(port), [self = shared_from_this()](error_code e, auto found) {
@@ -261,6 +264,7 @@ private:
 
   asio::io_context& io_;
   ssl::context& tls_;
+  caf::timespan handshake_time_;
   link_config config_;
   pipe_events events_;
   bool ended_ = false;
@@ -285,7 +289,8 @@ struct network::impl {
     std::string address;
   };
 
-  explicit impl(const tls_config& identity) : tls{make_tls_context(identity)}, guard{io.get_executor()} {}
+  impl(const tls_config& identity, caf::timespan t)
+    : tls{make_tls_context(identity)}, handshake_time{t}, guard{io.get_executor()} {}
 
   void listen(const std::string& host, std::uint16_t port) {
     tcp::resolver resolver{io};
@@ -324,7 +329,7 @@ struct network::impl {
     strangers.push_back(s);
     if (strangers.size() > link_defaults::strangers)
       strangers.front()->tls_stream.next_layer().close(e);
-    s->timer.expires_after(link_defaults::handshake_time);
+    s->timer.expires_after(handshake_time);
     s->timer.async_wait([s](error_code cancelled) {
       error_code ignored;
       if (!cancelled)
@@ -361,6 +366,7 @@ struct network::impl {
 
   asio::io_context io{1};
   std::unique_ptr<ssl::context> tls;
+  caf::timespan handshake_time;
   asio::executor_work_guard<asio::io_context::executor_type> guard;
   tcp::acceptor acceptor{io};
   asio::steady_timer retry{io};
@@ -403,7 +409,8 @@ private:
 
 } // namespace
 
-network::network(const tls_config& identity) : impl_{std::make_shared<impl>(identity)} {
+network::network(const tls_config& identity, caf::timespan handshake_time)
+  : impl_{std::make_shared<impl>(identity, handshake_time)} {
   impl_->thread = std::thread{[io = &impl_->io] { io->run(); }};
 }
 
@@ -426,7 +433,7 @@ std::uint16_t network::listen(const std::string& host, std::uint16_t port) try {
 }
 
 std::unique_ptr<transport> network::make_transport(const link_config& config, pipe_events events) {
-  auto p = std::make_shared<peer>(impl_->io, *impl_->tls, config, std::move(events));
+  auto p = std::make_shared<peer>(impl_->io, *impl_->tls, impl_->handshake_time, config, std::move(events));
   asio::post(impl_->io, [i = impl_.get(), p] {
     std::erase_if(i->peers, [](auto& old) { return old.expired(); });
     i->peers.push_back(p);

@@ -2,6 +2,7 @@
 // connections of a node.
 #pragma once
 
+#include "actors/link/defaults.hpp"
 #include "actors/link/transport.hpp"
 #include "actors/node/config.hpp"
 
@@ -21,8 +22,9 @@ struct network_counters {
 /// The sockets of one node. Fail closed: without a complete and fitting identity there is no network.
 class network {
 public:
+  /// @param handshake_time from a TCP connection to a proved name at most; then it is closed
   /// @throws bad_identity naming the file and the cure
-  explicit network(const tls_config& identity);
+  explicit network(const tls_config& identity, caf::timespan handshake_time = link_defaults::handshake_time);
 
   /// Closes everything and joins the thread.
   ~network();

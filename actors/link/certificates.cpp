@@ -101,12 +101,17 @@ void add_extension(X509* cert, X509* issuer, int nid, const std::string& value) 
   must(e && X509_add_ext(cert, e.get(), -1) == 1, "cannot add " + value + " to a certificate");
 }
 
+std::uint64_t random_number() {
+  std::uint64_t out = 0;
+  must(RAND_bytes(reinterpret_cast<unsigned char*>(&out), sizeof out) == 1, "no random numbers");
+  return out;
+}
+
 cert_ptr begin_cert(const std::string& name, EVP_PKEY* key, int days) {
   cert_ptr cert{X509_new()};
-  std::uint64_t serial = 0;
-  must(cert && RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1, "cannot make a certificate");
+  must(cert != nullptr, "cannot make a certificate");
   X509_set_version(cert.get(), X509_VERSION_3);
-  ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert.get()), serial >> 1 | 1);
+  ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert.get()), random_number() >> 1 | 1);
   // A day back, for clocks that are behind.
   X509_gmtime_adj(X509_getm_notBefore(cert.get()), (days < 0 ? 2 * days : -1) * seconds_per_day);
   X509_gmtime_adj(X509_getm_notAfter(cert.get()), days * seconds_per_day);
@@ -157,7 +162,8 @@ void make_ca(const fs::path& dir) {
     return;
   ERR_clear_error();
   auto key = make_key();
-  auto cert = begin_cert("virga links CA", key.get(), ca_days);
+  // Each CA has a name of its own: a certificate of another deployment is then "unknown ca" and not a wrong signature.
+  auto cert = begin_cert("virga links CA " + std::to_string(random_number()), key.get(), ca_days);
   add_extension(cert.get(), cert.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
   add_extension(cert.get(), cert.get(), NID_key_usage, "critical,keyCertSign,cRLSign");
   add_extension(cert.get(), cert.get(), NID_subject_key_identifier, "hash");
