@@ -1,0 +1,446 @@
+#include "actors/node/node_state.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/sim_pipe.hpp"
+#include "tests/support/sim_system.hpp"
+#include "tests/support/toy_shard.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+using namespace virga;
+using namespace virga::testing;
+using models::stage;
+using models::stage_kind;
+
+namespace {
+
+/// Token t is the character ' ' + t.
+struct toy_tokenizer final : models::tokenizer {
+  std::vector<token_id> encode(std::string_view text, bool) const override {
+    std::vector<token_id> out;
+    for (char c : text)
+      out.push_back(static_cast<token_id>(c - ' '));
+    return out;
+  }
+  std::string decode(const std::vector<token_id>& ids) const override {
+    std::string out;
+    for (auto t : ids)
+      out += static_cast<char>(' ' + static_cast<int>(t));
+    return out;
+  }
+  std::uint32_t vocab_size() const override { return 96; }
+  std::optional<token_id> id_of(std::string_view) const override { return std::nullopt; }
+};
+
+std::string toy_text(const std::string& prompt, std::size_t n) {
+  const toy_tokenizer tok;
+  return tok.decode(toy_answer(tok.encode(prompt, true), n));
+}
+
+engine_config toy_engine(const std::string& name, std::vector<stage> stages) {
+  toy_options toy;
+  toy.stages = std::move(stages);
+  engine_config c;
+  c.name = name;
+  c.make = [toy]() -> std::unique_ptr<models::shard> { return std::make_unique<toy_shard>(toy); };
+  c.charge = [](std::uint64_t) { return 10ms; };
+  c.detached = false;
+  return c;
+}
+
+role_config toy_role(role kind, strategy serves, const std::string& engine_name, std::uint32_t stage_count) {
+  role_config r;
+  r.kind = kind;
+  r.serves = serves;
+  r.engine = engine_name;
+  r.view.tok = std::make_shared<toy_tokenizer>();
+  r.view.context = 256;
+  r.model_digest = std::string(64, 'd');
+  r.first_layer = 1;
+  r.last_layer = 4;
+  r.hidden = toy_shard::hidden;
+  r.stage_count = stage_count;
+  return r;
+}
+
+const std::vector<stage> whole{{stage_kind::embedding}, {stage_kind::layers, 0, 4}, {stage_kind::head}};
+const std::vector<stage> device{{stage_kind::embedding}, {stage_kind::layers, 0, 1}, {stage_kind::head}};
+const std::vector<stage> middle{{stage_kind::layers, 1, 4}};
+
+node_config cloud_config() {
+  node_config c;
+  c.name = "cloud-1";
+  c.site = "cloud";
+  c.kind = node_kind::cloud;
+  c.engines = {toy_engine("cloud", whole), toy_engine("middle", middle)};
+  c.roles = {toy_role(role::generator, strategy::cloud, "cloud", 3), toy_role(role::verifier, strategy::split, "middle", 1)};
+  c.links.resize(1);
+  c.links[0].peer_site = "home";
+  c.links[0].peer_node = "edge-1";
+  c.links[0].dial = false;
+  c.seed = 1;
+  return c;
+}
+
+node_config edge_config() {
+  node_config c;
+  c.name = "edge-1";
+  c.site = "home";
+  c.engines = {toy_engine("small", whole), toy_engine("device", device)};
+  c.roles = {toy_role(role::generator, strategy::edge, "small", 3), toy_role(role::drafter, strategy::split, "device", 3)};
+  c.links.resize(1);
+  c.links[0].peer_site = "cloud";
+  c.links[0].peer_node = "cloud-1";
+  c.seed = 2;
+  return c;
+}
+
+/// One cloud and one edge in one actor system; the pipe between them is simulated.
+struct two_nodes : sim {
+  two_nodes() { spdlog::set_level(spdlog::level::off); }
+  ~two_nodes() {
+    for (auto& n : {edge, cloud})
+      if (n)
+        end(n);
+    advance(3s);
+  }
+
+  node_actor start(node_config c) { return sys.spawn(make_node, std::move(c), parts); }
+  void start_edge() { edge = start(edge_config()); }
+  void start_both() {
+    cloud = start(cloud_config());
+    start_edge();
+    advance(2s);
+  }
+
+  static node_state& state_of(const node_actor& n) {
+    using instance = caf::stateful_actor<node_state, node_actor::base>;
+    return static_cast<instance*>(caf::actor_cast<caf::abstract_actor*>(n))->state;
+  }
+  node_status status(const node_actor& n) { return *ask<node_status>(n, stats_atom::value); }
+  role_report report(const node_actor& n, const std::string& name) {
+    const auto s = status(n);
+    const auto it = std::ranges::find(s.roles, name, &role_report::name);
+    REQUIRE(it != s.roles.end());
+    return *it;
+  }
+  void crash_role(const node_actor& n, const std::string& name) { crash(state_of(n).find(name)); }
+
+  struct asked {
+    answer_log log;
+    sink listener;
+    std::string text() const {
+      std::string out;
+      for (const auto& t : bodies<tokens>(log))
+        out += t.text;
+      return out;
+    }
+    bool complete() const { return !log->empty() && log->back().last; }
+    outcome end() const {
+      const auto all = bodies<outcome>(log);
+      if (!all.empty())
+        return all.back();
+      outcome o;
+      o.error = bodies<failure>(log).back().code;
+      return o;
+    }
+  };
+
+  /// Asks as a gateway of this node does.
+  asked prompt(const node_actor& n, strategy how, const std::string& text, std::uint32_t max_tokens,
+               caf::timespan remaining = 20s) {
+    const auto stubs = *ask<node_stubs>(n, roles_atom::value);
+    const bool remote = how == strategy::cloud && n == edge;
+    auto log = make_log();
+    auto to = listen(log);
+    generate g;
+    g.how = how;
+    g.prompt = text;
+    g.max_tokens = max_tokens;
+    header hdr{{9, ++sessions}, 0, 0, 0, role::session_host, now() + remaining};
+    caf::anon_send(remote ? stubs.remote_sessions : stubs.local_sessions, call<generate>{hdr, g, to});
+    run();
+    return {log, to};
+  }
+  bool await(const asked& a) { return advance_until([&] { return a.complete(); }, 30s); }
+
+  /// Watches how a node ends.
+  std::shared_ptr<std::optional<caf::error>> watch(const node_actor& n) {
+    auto out = std::make_shared<std::optional<caf::error>>();
+    watchers.push_back(sys.spawn([out, n](caf::event_based_actor* self) -> caf::behavior {
+      self->set_down_handler([out, self](const caf::down_msg& d) {
+        *out = d.reason;
+        self->quit();
+      });
+      self->monitor(n);
+      return {[](caf::unit_t) {}};
+    }));
+    run();
+    return out;
+  }
+
+  std::shared_ptr<sim_pipe> pipe = std::make_shared<sim_pipe>(sys, "edge-1", "cloud-1", pipe_shape{5ms}, 1);
+  node_parts parts{[this](const link_config& c, pipe_events events) {
+                     return pipe->attach(c.dial ? sim_pipe::dialer : sim_pipe::acceptor, std::move(events));
+                   },
+                   {}};
+  node_actor cloud, edge;
+  std::vector<caf::actor> watchers;
+  std::uint64_t sessions = 0;
+};
+
+using strategies = std::vector<strategy>;
+
+} // namespace
+
+TEST_CASE_METHOD(two_nodes, "two nodes find each other and answer by every strategy with one text", "[actors][node]") {
+  start_both();
+  CHECK(status(edge).ready);
+  CHECK(status(edge).strategies == strategies{strategy::cloud, strategy::edge, strategy::split});
+  CHECK(status(cloud).strategies == strategies{strategy::cloud});
+  for (auto how : {strategy::cloud, strategy::edge, strategy::split}) {
+    auto a = prompt(edge, how, "What is a virga", 12);
+    REQUIRE(await(a));
+    CHECK(a.text() == toy_text("What is a virga", 12));
+    CHECK(a.end().error == ec::none);
+    CHECK(a.end().completion_tokens == 12);
+  }
+  advance(100ms);  // the word that the session is over reaches the cloud
+  for (const auto& n : {edge, cloud})
+    for (const auto& e : status(n).engines) {
+      CHECK(e.steps > 0);
+      CHECK(e.sequences == 0);
+    }
+}
+
+TEST_CASE_METHOD(two_nodes, "a killed role restarts as a new incarnation and its stub finds it", "[actors][node]") {
+  start_both();
+  const auto before = report(edge, "generator edge");
+  auto a = prompt(edge, strategy::edge, "To be", 30);
+  advance(105ms);
+  REQUIRE(a.text().size() > 3);
+  crash_role(edge, "generator edge");
+  const auto after = report(edge, "generator edge");
+  CHECK(after.running);
+  CHECK(after.incarnation != before.incarnation);
+  CHECK(after.restarts == 1);
+  REQUIRE(await(a));
+  CHECK(a.text() == toy_text("To be", 30));
+  CHECK(a.end().attempts == 2);
+  CHECK(status(edge).engines[0].sequences == 0);
+}
+
+TEST_CASE_METHOD(two_nodes, "a session survives the death of an engine, a verifier and a link", "[actors][node]") {
+  start_both();
+  const auto victim = GENERATE(as<std::string>{}, "engine middle", "verifier split", "link home/edge-1");
+  auto a = prompt(edge, strategy::split, "or not", 20);
+  advance(150ms);
+  REQUIRE(a.text().size() > 1);
+  REQUIRE_FALSE(a.complete());
+  crash_role(cloud, victim);
+  REQUIRE(await(a));
+  CHECK(a.end().error == ec::none);
+  CHECK(a.text() == toy_text("or not", 20));
+  CHECK(report(cloud, victim).restarts == 1);
+  advance(2s);
+  CHECK(status(edge).strategies.size() == 3);
+}
+
+TEST_CASE_METHOD(two_nodes, "the fourth crash within the window ends the node with a sentence", "[actors][node]") {
+  start_edge();
+  advance(1s);
+  const auto ended = watch(edge);
+  for (int i = 0; i < 3; ++i) {
+    crash_role(edge, "drafter split");
+    advance(1s);
+    REQUIRE_FALSE(*ended);
+  }
+  crash_role(edge, "drafter split");
+  advance(1s);
+  REQUIRE(*ended);
+  CHECK(text_of(**ended)
+        == "node edge-1: drafter split crashed more than 3 times within 30 s, the last time because it was killed");
+  CHECK(alive() == 1);  // the pipe's clock
+}
+
+TEST_CASE_METHOD(two_nodes, "crashes far apart do not end a node", "[actors][node]") {
+  start_edge();
+  const auto ended = watch(edge);
+  for (int i = 0; i < 6; ++i) {
+    advance(11s);
+    crash_role(edge, "session host");
+  }
+  CHECK_FALSE(*ended);
+  CHECK(report(edge, "session host").restarts == 6);
+  CHECK(status(edge).ready);
+}
+
+TEST_CASE_METHOD(two_nodes, "a lost cloud takes cloud and split from an edge, but not edge", "[actors][node]") {
+  start_both();
+  const auto role_before = report(edge, "generator edge").incarnation;
+  auto survivor = prompt(edge, strategy::edge, "drizzle", 60);
+  auto lost = prompt(edge, strategy::split, "rain", 200, 4s);
+  advance(100ms);
+  crash(cloud);
+  cloud = nullptr;
+  advance(3s);
+  CHECK(status(edge).strategies == strategies{strategy::edge});
+  CHECK(status(edge).ready);
+  CHECK_FALSE(status(edge).peers.at(0).up);
+  CHECK_FALSE(status(edge).peers.at(0).reason.empty());
+  REQUIRE(await(survivor));
+  CHECK(survivor.text() == toy_text("drizzle", 60));
+  CHECK(survivor.end().attempts == 1);
+  REQUIRE(await(lost));
+  CHECK(lost.end().error != ec::none);
+  CHECK(report(edge, "generator edge").incarnation == role_before);
+  auto refused = prompt(edge, strategy::cloud, "rain", 3);
+  REQUIRE(await(refused));
+  CHECK(refused.end().error == ec::peer_unreachable);
+
+  cloud = start(cloud_config());
+  advance(5s);
+  CHECK(status(edge).strategies.size() == 3);
+  auto again = prompt(edge, strategy::split, "rain", 5);
+  REQUIRE(await(again));
+  CHECK(again.text() == toy_text("rain", 5));
+}
+
+TEST_CASE_METHOD(two_nodes, "a node that is told to end leaves no actor running", "[actors][node]") {
+  start_both();
+  auto a = prompt(edge, strategy::split, "half way", 100);
+  advance(200ms);
+  const auto edge_ended = watch(edge), cloud_ended = watch(cloud);
+  end(edge);
+  advance(1s);
+  REQUIRE(*edge_ended);
+  CHECK_FALSE(**edge_ended);
+  end(cloud);
+  advance(1s);
+  REQUIRE(*cloud_ended);
+  a.listener = nullptr;
+  run();
+  CHECK(alive() == 1);  // the pipe's clock
+}
+
+TEST_CASE_METHOD(two_nodes, "actors end in the order of who needs whom", "[actors][node]") {
+  auto order = std::make_shared<std::vector<std::string>>();
+  start_both();
+  auto& st = state_of(edge);
+  for (std::string name : {"engine small", "generator edge", "session host", "link cloud/cloud-1", "stub of session host"})
+    watchers.push_back(sys.spawn([order, name, whom = st.find(name)](caf::event_based_actor* self) -> caf::behavior {
+      self->set_down_handler([=](const caf::down_msg&) { order->push_back(name); });
+      self->monitor(whom);
+      return {[](caf::unit_t) {}};
+    }));
+  run();
+  end(edge);
+  CHECK(*order == std::vector<std::string>{"link cloud/cloud-1", "session host", "generator edge", "engine small",
+                                           "stub of session host"});
+  for (auto& w : watchers)
+    end(w);
+}
+
+TEST_CASE_METHOD(two_nodes, "a draining node refuses new sessions and waits for the running ones", "[actors][node]") {
+  start_both();
+  auto running = prompt(edge, strategy::split, "last words", 30);
+  advance(200ms);
+  REQUIRE_FALSE(running.complete());
+  const auto ended = watch(edge);
+  caf::anon_send(edge, drain_atom::value);
+  run();
+  CHECK_FALSE(status(edge).ready);
+  CHECK(status(edge).draining);
+  auto late = prompt(edge, strategy::edge, "too late", 3);
+  REQUIRE(late.complete());
+  CHECK(late.end().error == ec::shutting_down);
+  REQUIRE(await(running));
+  CHECK(running.text() == toy_text("last words", 30));
+  CHECK_FALSE(*ended);
+  advance(1s);
+  REQUIRE(*ended);
+  CHECK_FALSE(**ended);
+}
+
+TEST_CASE_METHOD(two_nodes, "a draining cloud waits for the sequences of its edges", "[actors][node]") {
+  start_both();
+  auto running = prompt(edge, strategy::split, "last words", 30);
+  advance(200ms);
+  const auto ended = watch(cloud);
+  caf::anon_send(cloud, drain_atom::value);
+  REQUIRE(await(running));
+  CHECK(running.text() == toy_text("last words", 30));
+  CHECK(running.end().attempts == 1);
+  advance(1s);
+  CHECK(*ended);
+}
+
+TEST_CASE_METHOD(two_nodes, "draining ends when its time is up", "[actors][node]") {
+  auto c = edge_config();
+  c.drain = 2s;
+  edge = start(c);
+  advance(1s);
+  auto endless = prompt(edge, strategy::edge, "on and on", 240);
+  const auto ended = watch(edge);
+  caf::anon_send(edge, drain_atom::value);
+  advance(1900ms);
+  CHECK_FALSE(*ended);
+  advance(500ms);
+  CHECK(*ended);
+}
+
+TEST_CASE_METHOD(two_nodes, "a model that cannot be loaded ends the node at once with the sentence", "[actors][node]") {
+  auto c = edge_config();
+  c.engines[1].make = []() -> std::unique_ptr<models::shard> {
+    throw models::bad_model("models/device/config.json: hidden_size is 0, expected a positive number");
+  };
+  edge = start(c);
+  const auto ended = watch(edge);
+  REQUIRE(*ended);
+  CHECK(text_of(**ended)
+        == "node edge-1: engine device: models/device/config.json: hidden_size is 0, expected a positive number");
+  CHECK(alive() == 1);
+}
+
+TEST_CASE_METHOD(two_nodes, "a role without its engine ends the node with a sentence", "[actors][node]") {
+  auto c = edge_config();
+  c.roles[0].engine = "tiny";
+  edge = start(c);
+  const auto ended = watch(edge);
+  REQUIRE(*ended);
+  CHECK(text_of(**ended) == "node edge-1: role generator names engine \"tiny\", which this node does not have");
+}
+
+TEST_CASE_METHOD(two_nodes, "a gateway that cannot start ends the node, one that runs ends first", "[actors][node]") {
+  auto c = edge_config();
+  c.gateways.resize(1);
+  c.gateways[0].port = 80;
+  parts.start_gateway = [](caf::actor_system&, const gateway_config&, const node_stubs&, node) -> caf::actor {
+    throw std::runtime_error("port 80 of 127.0.0.1 is in use");
+  };
+  edge = start(c);
+  const auto ended = watch(edge);
+  REQUIRE(*ended);
+  CHECK(text_of(**ended) == "node edge-1: port 80 of 127.0.0.1 is in use");
+}
+
+TEST_CASE_METHOD(two_nodes, "an idle node without a link sets no timer", "[actors][node]") {
+  auto c = edge_config();
+  c.links.clear();
+  edge = start(c);
+  advance(60s);
+  CHECK(status(edge).ready);
+  CHECK(status(edge).strategies == strategies{strategy::edge});
+  advance(1s);
+  CHECK_FALSE(sched.has_pending_timeout());
+}
+
+TEST_CASE("a restart window forgets crashes that are old", "[actors][node]") {
+  restart_window w{{2, 10s}};
+  const time_point t{};
+  CHECK(w.allow(t));
+  CHECK(w.allow(t + 1s));
+  CHECK_FALSE(w.allow(t + 2s));
+  CHECK(w.allow(t + 20s));
+}
