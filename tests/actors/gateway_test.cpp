@@ -57,7 +57,7 @@ using fake_host = stub_of<session_host>;
 struct fake_host_state {
   explicit fake_host_state(fake_host::pointer me) : self(me) {}
 
-  /// The prompt is the script: "say N" N short tokens, "flood" 48 MiB of tokens, "begin" one token and no end, "hang"
+  /// The prompt is the script: "say N" N short tokens, "flood" 12 MiB of tokens, "begin" one token and no end, "hang"
   /// nothing, "fail" a failure.
   void run(call<generate>& c) {
     seen->asked(c.body);
@@ -67,7 +67,7 @@ struct fake_host_state {
     std::uint64_t n = script == "begin" ? 1 : script.starts_with("say ") ? std::stoul(script.substr(4)) : 0;
     for (std::uint64_t i = 0; i < n; ++i)
       tell(c, tokens{i, {1}, "w" + std::to_string(i) + " "}, false);
-    for (std::uint64_t i = 0; script == "flood" && i < 768; ++i)
+    for (std::uint64_t i = 0; script == "flood" && i < 192; ++i)
       tell(c, tokens{i, {1}, std::string(64 * 1024, 'x')}, false);
     if (script.starts_with("say "))
       tell(c, done(c.body, n), true);
