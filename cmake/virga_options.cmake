@@ -3,7 +3,7 @@ add_library(virga_options INTERFACE)
 target_include_directories(virga_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(virga_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(virga_options INTERFACE -Wno-restrict)  # false alarms in std::string, GCC bug 105651
+  target_compile_options(virga_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized)  # false alarms in std::string and std::variant
 endif()
 if(VIRGA_WERROR)
   target_compile_options(virga_options INTERFACE -Werror)

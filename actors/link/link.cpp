@@ -253,7 +253,7 @@ namespace {
 protocol_options options_of(link_options& o) {
   auto& c = o.config;
   return {{std::move(o.own), c.peer_site, c.peer_node}, c.dial,        c.heartbeat, c.dead_after,
-          c.backoff_min,                                c.backoff_max, o.seed,      o.queue_bytes};
+          c.backoff_min,                                c.backoff_max, o.seed,      o.queue_bytes, c.planted};
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #include "actors/link/link_meter.hpp"
 #include "actors/link/send_queue.hpp"
 #include "actors/link/sequence_check.hpp"
+#include "actors/planted.hpp"
 #include "messages/codec.hpp"
 
 #include <optional>
@@ -44,6 +45,7 @@ struct protocol_options {
   std::chrono::nanoseconds backoff_max = std::chrono::seconds(1);
   std::uint64_t seed = 0;  ///< of the jitter
   std::size_t queue_bytes = link_defaults::queue_bytes;
+  planted_bug planted = planted_bug::none;
 };
 
 struct protocol_counters {

@@ -69,7 +69,9 @@ void link_protocol::take(received& r, time_point now) {
 bool link_protocol::in_turn(const received& r) {
   switch (sequence_.accept(r.value.sequence, may_be_sliced(r))) {
     case sequence_check::verdict::good: return true;
-    case sequence_check::verdict::duplicate: ++counters_.duplicates; return false;
+    case sequence_check::verdict::duplicate:
+      ++counters_.duplicates;
+      return options_.planted == planted_bug::accepted_duplicate;
     case sequence_check::verdict::out_of_order: ++counters_.out_of_order; return false;
   }
   return false;

@@ -1,0 +1,96 @@
+// tests/sim/deployment.hpp: the demo deployment, one cloud and two edges, in one actor system and virtual time. Everything
+// is real but the byte pipe below the link protocol and the cost of a step: frames are really encoded, sliced, credited
+// and decoded, and the reference shard computes.
+#pragma once
+
+#include "actors/node/node.hpp"
+#include "tests/sim/history.hpp"
+#include "tests/support/sim_pipe.hpp"
+#include "tests/support/sim_system.hpp"
+
+#include <memory>
+#include <random>
+#include <map>
+#include <set>
+
+namespace virga::testing {
+
+/// The models of the simulated world: shared, read-only, so that 200 seeds load them once.
+class sim_models {
+public:
+  sim_models();
+
+  /// What the fault-free run answers.
+  std::vector<token_id> expected(const request_record& r) const;
+
+  std::shared_ptr<const models::hf::model_folder> cloud, edge;
+  std::shared_ptr<const models::tokenizer> tok;  ///< decimal numbers, one a token
+  static constexpr std::uint32_t cut = 1;        ///< layers of the cloud's model on the device
+
+private:
+  mutable std::map<std::pair<bool, std::vector<token_id>>, std::vector<token_id>> known_;
+};
+
+struct client_request {
+  std::string entry;
+  strategy how = strategy::cloud;
+  std::vector<token_id> prompt;
+  std::uint32_t max_tokens = 8;
+  caf::timespan deadline = std::chrono::seconds(10);
+};
+
+class deployment : public sim {
+public:
+  static inline const std::vector<std::string> edges{"edge-1", "edge-2"};
+
+  deployment(const sim_models& models, std::uint64_t seed, planted_bug planted = planted_bug::none);
+  ~deployment();
+
+  /// Runs ready actors in an order that the seed chooses, and timers one at a time, until `until`.
+  void run_until(time_point until);
+
+  /// All links are up and every engine is loaded. @returns false when that takes longer than `limit`
+  bool await_ready(caf::timespan limit = std::chrono::seconds(10));
+
+  /// Asks as a client of this entry node would; what it sees is written into the history.
+  std::uint64_t ask(const client_request& r);
+  void cancel_request(std::uint64_t number);
+
+  // Faults. Each writes itself and whom it struck into the history.
+  void crash_node(const std::string& name);
+  void start_node(const std::string& name);
+  void crash_role(const std::string& node, const std::string& role);
+  void cut_link(const std::string& edge);
+  void stall_link(const std::string& edge, caf::timespan how_long);
+  void slow_link(const std::string& edge, std::uint64_t bytes_per_s);
+  void repeat_messages(const std::string& edge);
+
+  bool alive(const std::string& node) const { return nodes_.count(node) != 0; }
+  node_status status(const std::string& node);
+
+  history seen;
+  std::mt19937_64 random;
+
+private:
+  struct client {
+    sink listener;
+    header hdr;
+    stub_of<session_host> to;
+  };
+  node_config config_of(const std::string& name) const;
+  node_config cloud_config() const;
+  node_config edge_config(const std::string& name) const;
+  engine_config engine_of(const std::string& name, std::shared_ptr<const models::hf::model_folder> folder,
+                          std::vector<models::stage> stages) const;
+  role_config role_of(role kind, strategy how, const std::string& engine) const;
+  void note(std::string kind, const std::string& entry, const std::set<strategy>& needed_by);
+  void step_actors();
+
+  const sim_models& models_;
+  planted_bug planted_;
+  std::map<std::string, std::shared_ptr<sim_pipe>> pipes_;  // by edge
+  std::map<std::string, node_actor> nodes_;
+  std::map<std::uint64_t, client> clients_;
+};
+
+} // namespace virga::testing

@@ -1,0 +1,63 @@
+// tests/sim/history.hpp: what the clients of a simulated deployment saw, and the one checker that judges it. It knows the
+// promises made to clients and nothing of how they are kept, so it finds bugs that no test names.
+#pragma once
+
+#include "actors/calls.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace virga::testing {
+
+/// How far a request was when something happened.
+enum class phase { waiting, answering, ended };
+
+struct request_record {
+  std::uint64_t number = 0;
+  strategy how = strategy::cloud;
+  std::string entry;  ///< node where the client asked
+  std::vector<token_id> prompt;
+  std::uint32_t max_tokens = 0;
+  time_point asked{}, deadline{};
+  bool cancelled = false;          ///< the client said so
+  bool entry_died = false;         ///< the node it asked was killed: the client saw its connection break
+  std::vector<tokens> pieces;      ///< as they came
+  std::vector<time_point> ends;    ///< when a last answer came
+  ec error = ec::none;
+  std::string error_text;
+  finish_reason finish = finish_reason::none;
+  std::uint32_t attempts = 0;
+
+  phase current() const;
+  std::vector<token_id> ids() const;
+  void on_answer(const answer& a, time_point now);
+};
+
+/// One fault and whom it hit.
+struct fault_record {
+  std::string kind;
+  time_point at{};
+  std::vector<std::pair<std::uint64_t, phase>> struck;  ///< requests in flight on that link or node
+};
+
+struct history {
+  std::map<std::uint64_t, request_record> requests;
+  std::vector<fault_record> faults;
+
+  bool struck() const;
+
+  /// Every promise broken, one sentence each:
+  /// - each request ends exactly once, before its deadline + 1 s, and nothing follows its end;
+  /// - tokens come in order, each once;
+  /// - a request that completed has the text of the fault-free run; any other has a prefix of it;
+  /// - a request that ended otherwise says why with a code that the faults explain.
+  /// @param expected the fault-free answer of a request, without the stop token
+  std::vector<std::string> check(const std::function<std::vector<token_id>(const request_record&)>& expected) const;
+
+  /// All of it as text: two runs of one seed must give the same.
+  std::string transcript() const;
+};
+
+} // namespace virga::testing
