@@ -57,7 +57,7 @@ void link_state::answer_peer(answer& a) {
       fail_peer(a.hdr, ec::internal, "an engine's answer cannot cross a link");
   };
   if (a.last && a.hdr.target == role::session_host)
-    forget_session(a.hdr.session);
+    sessions.closed(a.hdr.session);
   std::visit(send, a.body);
 }
 
@@ -146,13 +146,13 @@ void link_state::request(const header& hdr, T& body, role kind, const Role& to) 
   if (hdr.target != kind || !to)
     return refuse(ec::unsupported, std::string{to_string(hdr.target)} + " is not offered to " + config.peer_node);
   if constexpr (opens_session<T>) {
-    remember_session(hdr.session, std::is_same_v<T, generate>);
-  } else if (sessions.count(hdr.session) == 0) {
+    sessions.opened(hdr.session, std::is_same_v<T, generate>);
+  } else if (!sessions.knows(hdr.session)) {
     ++counters.foreign_sessions;
     return refuse(ec::unknown_session, "session " + to_string(hdr.session) + " was not opened by " + config.peer_node);
   }
   if constexpr (std::is_same_v<T, close_session>)
-    forget_session(hdr.session);
+    sessions.closed(hdr.session);
   self->send(to, call<T>{hdr, std::move(body), sink{self}});
 }
 
@@ -175,36 +175,15 @@ void link_state::fail_peer(const header& hdr, ec code, std::string text) {
 
 // -- the peer's sessions -----------------------------------------------------------------------------------------------
 
-void link_state::remember_session(const session_id& id, bool generates) {
-  if (!sessions.insert_or_assign(id, generates).second)
-    return;
-  session_order.push_back(id);
-  if (session_order.size() <= link_defaults::peer_sessions)
-    return;
-  sessions.erase(session_order.front());
-  session_order.pop_front();
-}
-
-void link_state::forget_session(const session_id& id) {
-  if (sessions.erase(id) > 0)
-    std::erase(session_order, id);
-}
-
 /// Nobody hears the answers of a lost peer's generations: they end. What its devices hold in roles waits for its return.
 void link_state::cancel_generations() {
-  auto gone = sessions;
-  for (auto& [id, generates] : gone)
-    if (generates) {
-      self->send(offered.sessions, call<cancel>{header{id, 0, 0, 0, role::session_host, {}}, {}, sink{self}});
-      forget_session(id);
-    }
+  for (auto& id : sessions.take(true))
+    self->send(offered.sessions, call<cancel>{header{id, 0, 0, 0, role::session_host, {}}, {}, sink{self}});
 }
 
 void link_state::close_sessions() {
-  for (auto& entry : sessions)
-    self->send(offered.verify, call<close_session>{header{entry.first, 0, 0, 0, role::verifier, {}}, {}, sink{self}});
-  sessions.clear();
-  session_order.clear();
+  for (auto& id : sessions.take(false))
+    self->send(offered.verify, call<close_session>{header{id, 0, 0, 0, role::verifier, {}}, {}, sink{self}});
 }
 
 // -- time --------------------------------------------------------------------------------------------------------------

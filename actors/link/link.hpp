@@ -2,6 +2,7 @@
 // decides what is sent when, a transport moves the bytes.
 #pragma once
 
+#include "actors/link/peer_sessions.hpp"
 #include "actors/link/protocol.hpp"
 #include "actors/link/transport.hpp"
 #include "actors/node/config.hpp"
@@ -67,9 +68,6 @@ struct link_state {
   template <class T, class Role>
   void request(const header& hdr, T& body, role kind, const Role& to);
   void answered(header hdr, answer_body body);
-  bool opened_here(const header& hdr);
-  void remember_session(const session_id& id, bool generates);
-  void forget_session(const session_id& id);
   void cancel_generations();
   void close_sessions();
   void fail_peer(const header& hdr, ec code, std::string text);
@@ -92,8 +90,7 @@ struct link_state {
   std::unique_ptr<link_protocol> protocol;
   std::unique_ptr<transport> pipe;
   std::map<call_key, waiting> calls;        // outstanding at the peer
-  std::map<session_id, bool> sessions;      // that the peer opened here; true: with `generate`, to be cancelled with it
-  std::deque<session_id> session_order;     // the same, oldest first
+  peer_sessions sessions;
   std::deque<link_action> todo;             // the one in front is being carried out
   std::vector<role_status> roles;           // that the peer offers now
   std::string reason = "not connected yet";

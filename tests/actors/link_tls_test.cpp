@@ -20,6 +20,7 @@
 #include <fstream>
 #include <iostream>
 #include <mutex>
+#include <thread>
 
 using namespace virga;
 using namespace std::chrono_literals;
@@ -161,7 +162,11 @@ struct sockets {
     auto client = make_end(edge, to_cloud(cloud.listen("127.0.0.1", 0)));
     auto down = client->wait("down");
     CHECK(server->seen.size() == 0);
-    seen = cloud.counters();
+    // The peer may hear of it before it is counted.
+    for (int i = 0; i < 200 && seen.strays + seen.unknown == 0; ++i) {
+      std::this_thread::sleep_for(5ms);
+      seen = cloud.counters();
+    }
     finish(client);
     finish(server);
     return down ? down->text : "nothing";
@@ -311,6 +316,8 @@ TEST_CASE_METHOD(sockets, "strays are closed and disturb nobody", "[actors][link
   if (!e)
     tls.read_some(boost::asio::buffer(&c, 1), e);
   CHECK(e);
+  for (int i = 0; i < 200 && cloud.counters().strays < 4; ++i)
+    std::this_thread::sleep_for(5ms);
   CHECK(cloud.counters().strays == 4);
   client->pipe->send(1, bytes("still here"));
   CHECK(server->wait("bytes"));

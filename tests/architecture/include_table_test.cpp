@@ -28,12 +28,12 @@ const std::vector<rule> rules{
   {"models/.*", "messages/(?!types\\.hpp|errors\\.hpp)|actors/|deploy/", "models know messages/types.hpp only"},
   {"models/.*", "caf/|capnp/|kj/", "models know neither CAF nor Cap'n Proto"},
   {"models/(?!torch/|train/).*", torch, "torch is for models/torch and models/train"},
-  {"models/torch/(?!.*_impl\\.hpp).*\\.hpp", torch, "torch stays in .cpp files and their _impl headers"},
+  {"models/(torch|train)/(?!.*_impl\\.hpp).*\\.hpp", torch, "torch stays in .cpp files and their _impl headers"},
   {"actors/.*", "deploy/", "actors do not know how they are deployed"},
   {"actors/.*", torch, "tensors stay in models"},
   {"actors/.*", capnp, "the wire has one owner, messages"},
   {"actors/(?!link/|gateway/).*", "boost/asio|boost/beast|openssl/", "sockets are for link and gateway"},
-  {"actors/(link|gateway)/(?!http).*\\.hpp", "boost/asio|boost/beast|openssl/", "sockets stay in .cpp files"},
+  {"actors/(link|gateway)/(?!http|asio_).*\\.hpp", "boost/asio|boost/beast|openssl/", "sockets stay in .cpp files"},
   {".*\\.hpp", "caf/all\\.hpp|torch/torch\\.h|boost/beast\\.hpp|boost/asio\\.hpp", "takes seconds to parse in every file"},
 };
 
