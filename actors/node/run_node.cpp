@@ -4,6 +4,7 @@
 #include "actors/node/node_state.hpp"
 #include "messages/type_ids.hpp"
 
+#include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
@@ -22,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
+#include <thread>
 
 namespace virga {
 
@@ -84,14 +86,16 @@ public:
   process(node_config config, const std::function<node_parts()>& make_parts)
     : signals_(signals_of_this_process(), "signalfd"), name_(config.name), parts_(make_parts()), system_(system_config_) {
     node_ = system_.spawn(make_node, std::move(config), parts_);
-    system_.spawn(watch, node_, end_);
+    watcher_ = system_.spawn(watch, node_, end_);
   }
 
   int run() {
     while (!ended())
       if (!wait_for_event())
-        left_behind();
-    if (!end_->reason || end_->reason == caf::exit_reason::user_shutdown) {
+        cut_off();
+    if (!all_gone())
+      cut_off();
+    if (!gave_up()) {
       spdlog::info("node {} has ended", name_);
       return 0;
     }
@@ -100,6 +104,8 @@ public:
   }
 
 private:
+  bool gave_up() const { return end_->reason && end_->reason != caf::exit_reason::user_shutdown; }
+
   bool ended() const {
     pollfd p{end_->bell.get(), POLLIN, 0};
     return ::poll(&p, 1, 0) > 0;
@@ -125,8 +131,18 @@ private:
     }
   }
 
+  /// An actor that the node left behind would hold up the actor system's end for as long as its step takes.
+  bool all_gone() {
+    const auto until = steady_clock::now() + node_defaults::hurry;
+    while (system_.registry().running() > 0 && steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return system_.registry().running() == 0;
+  }
+
   /// An engine in a long step cannot be stopped, only left.
-  [[noreturn]] void left_behind() {
+  [[noreturn]] void cut_off() {
+    if (ended() && gave_up())
+      std::fprintf(stderr, "%s\n", text_of(end_->reason).c_str());
     std::fprintf(stderr, "node %s did not end in time and was cut off\n", name_.c_str());
     std::_Exit(1);
   }
@@ -139,6 +155,7 @@ private:
   std::shared_ptr<ending> end_ = std::make_shared<ending>();
   caf::actor_system system_;
   node_actor node_;
+  caf::actor watcher_;  // kept: a monitor alone does not keep its actor alive
   int asked_ = 0;
 };
 
