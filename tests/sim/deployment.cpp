@@ -15,13 +15,13 @@ namespace {
 
 constexpr auto cloud_name = "cloud";
 
-/// "12 7 99": each number is its token.
+/// "heliotrope-12 heliotrope-7": the number is the token.
 struct number_tokenizer final : models::tokenizer {
   std::vector<token_id> encode(std::string_view text, bool) const override {
     std::vector<token_id> out;
-    for (auto at = text.begin(); at < text.end(); ++at) {
+    for (std::size_t at = text.find('-'); at != std::string_view::npos; at = text.find('-', at + 1)) {
       token_id id = 0;
-      at = text.begin() + (std::from_chars(&*at, text.data() + text.size(), id).ptr - text.data());
+      std::from_chars(text.data() + at + 1, text.data() + text.size(), id);
       out.push_back(id);
     }
     return out;
@@ -29,7 +29,7 @@ struct number_tokenizer final : models::tokenizer {
   std::string decode(const std::vector<token_id>& ids) const override {
     std::string out;
     for (auto id : ids)
-      out += (out.empty() ? "" : " ") + std::to_string(id);
+      out += std::string{out.empty() ? "" : " "} + sim_models::canary + std::to_string(id);
     return out;
   }
   std::uint32_t vocab_size() const override { return 96; }

@@ -24,7 +24,8 @@ public:
   std::vector<token_id> expected(const request_record& r) const;
 
   std::shared_ptr<const models::hf::model_folder> cloud, edge;
-  std::shared_ptr<const models::tokenizer> tok;  ///< decimal numbers, one a token
+  std::shared_ptr<const models::tokenizer> tok;  ///< one word a token: canary and the token's number
+  static constexpr const char* canary = "heliotrope-";
   static constexpr std::uint32_t cut = 1;        ///< layers of the cloud's model on the device
 
 private:
@@ -64,6 +65,8 @@ public:
   void stall_link(const std::string& edge, caf::timespan how_long);
   void slow_link(const std::string& edge, std::uint64_t bytes_per_s);
   void repeat_messages(const std::string& edge);
+
+  sim_pipe& pipe(const std::string& edge) { return *pipes_.at(edge); }
 
   bool alive(const std::string& node) const { return nodes_.count(node) != 0; }
   node_status status(const std::string& node);

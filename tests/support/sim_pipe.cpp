@@ -113,6 +113,8 @@ void sim_pipe::send(side s, std::uint64_t attachment, std::uint64_t connection, 
   auto& e = ends_[s];
   if (!connected_ || attachment != e.attachment || connection != e.connection)
     return;
+  if (tap_)
+    tap_(s, data);
   auto size = data.size();
   auto on_line = shape_.bytes_per_s == 0 ? caf::timespan{0}
                                          : caf::timespan{static_cast<std::int64_t>(size * 1'000'000'000 / shape_.bytes_per_s)};

@@ -38,6 +38,9 @@ public:
   void reshape(pipe_shape shape) { shape_ = shape; }
   void repeat(std::size_t sends) { repeats_ = sends; }  ///< of the next sends each arrives twice
 
+  /// Sees every byte that an end sends, in order, before it travels.
+  void tap(std::function<void(side from, const byte_buffer&)> listener) { tap_ = std::move(listener); }
+
   bool connected() const { return connected_; }
 
 private:
@@ -71,6 +74,7 @@ private:
   std::uint64_t epoch_ = 0;  ///< counts connections of the pipe: events of older ones are void
   time_point stalled_until_{};
   std::size_t repeats_ = 0;
+  std::function<void(side, const byte_buffer&)> tap_;
 };
 
 } // namespace virga::testing
