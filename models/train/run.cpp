@@ -19,7 +19,7 @@ constexpr std::uint64_t curve_every = 100;  // steps
 class curve {
 public:
   curve(const std::filesystem::path& file, std::uint64_t resumed_at) {
-    std::string kept = "step,tokens,seconds,answer_loss,prompt_loss,tokens_per_second\n";
+    std::string kept = "step,tokens,seconds,processor_seconds,answer_loss,prompt_loss,tokens_per_second\n";
     std::ifstream old(file);
     for (std::string line; std::getline(old, line);) {
       const auto step = std::strtoull(line.c_str(), nullptr, 10);
@@ -33,8 +33,8 @@ public:
   }
   void add(const progress& p) {
     char line[160];
-    std::snprintf(line, sizeof line, "%llu,%llu,%.1f,%.5f,%.5f,%.0f\n", static_cast<unsigned long long>(p.step),
-                  static_cast<unsigned long long>(p.tokens), p.seconds, p.loss.answer, p.loss.prompt,
+    std::snprintf(line, sizeof line, "%llu,%llu,%.1f,%.1f,%.5f,%.5f,%.0f\n", static_cast<unsigned long long>(p.step),
+                  static_cast<unsigned long long>(p.tokens), p.seconds, p.processor_seconds, p.loss.answer, p.loss.prompt,
                   p.tokens_per_second);
     out_ << line << std::flush;
   }

@@ -1,6 +1,6 @@
 // models/train/run.hpp: a whole training run in one folder: resume, steps, loss curve, checkpoints, the finished model.
 //   OUT/checkpoint.bin   while it runs; removed when the model is written
-//   OUT/training.csv     step, tokens, seconds, losses and rate, every 100 steps
+//   OUT/training.csv     step, tokens, wall and processor seconds, losses and rate, every 100 steps
 //   OUT/...              the Hugging Face folder, at the end
 #pragma once
 
