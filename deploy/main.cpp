@@ -28,9 +28,11 @@ void add_commands(CLI::App& app) {
   add_status_command(app);
   add_chat_command(app);
   add_run_command(app);
+  add_demo_command(app);
   add_validate_command(app);
   add_cut_command(app);
   add_certs_command(app);
+  add_node_command(app);
   add_keeper_command(app);
 }
 

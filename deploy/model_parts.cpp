@@ -15,15 +15,15 @@ bool model_part::whole() const {
 std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::gap() const {
   if (stages.size() < 2 || stages.front().kind != stage_kind::embedding || stages.back().kind != stage_kind::head)
     return std::nullopt;
-  std::vector<bool> held(layers());
-  for (const auto& s : stages)
-    for (auto i = s.first; i < s.last; ++i)
-      held[i] = true;
-  auto first = std::find(held.begin(), held.end(), false);
-  auto last = std::find(first, held.end(), true);
-  if (first == held.end() || std::find(last, held.end(), false) != held.end())
+  std::uint32_t held = 0;
+  for (const auto& s : std::span(stages).subspan(1, stages.size() - 2)) {
+    if (s.kind != stage_kind::layers || s.first != held)
+      return std::nullopt;
+    held = s.last;
+  }
+  if (held == layers())
     return std::nullopt;
-  return std::pair(static_cast<std::uint32_t>(first - held.begin()), static_cast<std::uint32_t>(last - held.begin()));
+  return std::pair(held, layers());
 }
 
 std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::middle() const {

@@ -17,8 +17,8 @@ struct model_part {
 
   std::uint32_t layers() const { return folder->config().num_hidden_layers; }
   bool whole() const;
-  /// The decoder layers [first, last) that lie between the parts of a device: one gap. Nothing when there is none, or
-  /// when embedding or head is missing.
+  /// The decoder layers [first, last) that a device leaves to the cloud: all from some layer on. Nothing when there are
+  /// none, or when embedding or head is missing.
   std::optional<std::pair<std::uint32_t, std::uint32_t>> gap() const;
   /// The decoder layers [first, last) when nothing else is held.
   std::optional<std::pair<std::uint32_t, std::uint32_t>> middle() const;

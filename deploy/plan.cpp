@@ -58,6 +58,7 @@ role_config make_role(const role_entry& r, const engine_entry& e, const model_pa
   c.hidden = part.folder->config().hidden_size;
   c.compute = e.compute;
   c.stages = models::describe(part.stages);
+  c.stage_count = static_cast<std::uint32_t>(part.stages.size());
   return c;
 }
 

@@ -31,8 +31,8 @@ struct folder_checker {
     if (r.kind == role::generator && !part.whole())
       fail(r.engine.at, holds + ": a generator needs the whole model");
     if (r.kind == role::drafter && !part.gap())
-      fail(r.engine.at, holds + ": a drafter needs embedding and head, and leaves one run of layers to the cloud, e.g. "
-                                "stages: embedding,0-0,head");
+      fail(r.engine.at, holds + ": a drafter needs embedding, the first layers and head, and leaves the other layers to "
+                                "the cloud, e.g. stages: embedding,0-0,head");
     if (r.kind == role::verifier && !part.middle())
       fail(r.engine.at, holds + ": a verifier needs decoder layers and nothing else, e.g. stages: 1-"
                           + std::to_string(part.layers() - 1));

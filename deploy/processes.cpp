@@ -124,6 +124,15 @@ bool wait_until_gone(const std::vector<process>& all, std::chrono::milliseconds 
   return true;
 }
 
+void use_threads(std::uint64_t count) {
+  if (std::getenv("OMP_NUM_THREADS"))
+    return;
+  for (const char* variable : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
+    ::setenv(variable, std::to_string(count).c_str(), 1);
+  auto words = command_line(::getpid());
+  ::execv("/proc/self/exe", pointers(words).data());  // on failure: go on with the threads there are
+}
+
 pid_t start_child(const child_options& options) {
   rotate(options.log);
   int log = ::open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

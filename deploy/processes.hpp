@@ -40,6 +40,10 @@ struct child_options {
   int keep_fd = -1;                                ///< stays open in the child
 };
 
+/// Makes OpenMP and MKL use `count` threads unless the environment says otherwise. They read it when they are loaded, so
+/// this runs the program again with the same arguments: call it early.
+void use_threads(std::uint64_t count);
+
 /// Runs this same program again. @throws failed
 pid_t start_child(const child_options& options);
 

@@ -1,5 +1,6 @@
 #include "deploy/commands.hpp"
 #include "deploy/failures.hpp"
+#include "deploy/processes.hpp"
 #include "deploy/table.hpp"
 #include "models/make_shard.hpp"
 #include "models/tokenizer.hpp"
@@ -105,6 +106,7 @@ void print_json(const models::hf::model_folder& folder, const result& r) {
 }
 
 void run(const options& o) {
+  use_threads(1);  // one is fastest for one token at a time of a small model; OMP_NUM_THREADS says otherwise
   auto prompt = read_prompt(o);
   try {
     models::hf::model_folder folder(o.model);

@@ -39,7 +39,7 @@ run_dir run_dir_of(const std::string& deployment) { return {runtime_home() / dep
 std::vector<std::string> known_deployments() {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(runtime_home()))
-    if (entry.is_directory())
+    if (entry.is_directory() && entry.path().filename().string().find('+') == std::string::npos)  // + : one node of its own
       names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;

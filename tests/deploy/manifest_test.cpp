@@ -22,7 +22,7 @@ nodes:
     gateway: {port: 8080}
     engines:
       - {name: whole, model: LARGE}
-      - {name: middle, model: LARGE, stages: "1-1"}
+      - {name: middle, model: LARGE, stages: "1-2"}
     roles:
       - {role: generator, engine: whole}
       - {role: verifier, engine: middle}
@@ -34,7 +34,7 @@ nodes:
         model: OTHER
       - name: device
         model: LARGE
-        stages: "embedding,0-0,2-2,head"
+        stages: "embedding,0-0,head"
     roles:
       - {role: generator, engine: small}
       - {role: drafter, engine: device}
@@ -97,10 +97,11 @@ TEST_CASE("each mistake is named with its line, its column, both values and the 
     {"from: edge-1", "from: cloud-1", "28:12: `from` of the link is `cloud-1`, a cloud node: links go from an edge"},
     {"    listen: {port: 7070}\n", "", "node `cloud-1` accepts no links: add `listen: {port: 7070}` to it"},
     {"links:\n  - {from: edge-1, to: cloud-1, rtt_ms: 20}\n", "", "26:9: edge-1 drafts for split, but no cloud node"},
-    {"\"1-1\"", "\"0-1\"", "do not complete each other: the device leaves layers 1-1 to the cloud, which holds layers 0-1"},
-    {"\"1-1\"", "\"1-7\"", ": stages \"1-7\": there are no layers 1-7"},
-    {"\"embedding,0-0,2-2,head\"", "\"embedding,0-0\"", "engine `device` holds embedding, layers 0-0: a drafter needs"},
-    {"        model: LARGE\n        stages: \"embedding,0-0,2-2,head\"", "        model: OTHER\n        stages: \"embedding,0-0,head\"",
+    {"\"1-2\"", "\"0-1\"", "do not complete each other: the device leaves layers 1-2 to the cloud, which holds layers 0-1"},
+    {"\"1-2\"", "\"1-7\"", ": stages \"1-7\": there are no layers 1-7"},
+    {"\"embedding,0-0,head\"", "\"embedding,0-0,2-2,head\"", "holds embedding, layers 0-0, layers 2-2, head: a drafter needs"},
+    {"\"embedding,0-0,head\"", "\"embedding,0-0\"", "engine `device` holds embedding, layers 0-0: a drafter needs"},
+    {"        model: LARGE\n        stages: \"embedding,0-0,head\"", "        model: OTHER\n        stages: \"embedding,0-0,head\"",
      "come from different models"},
     {"        model: LARGE\n", "        model: LARGE\n        dtype: f64\n", "compute in f64 and f32: give both the same dtype"},
     {"        model: OTHER\n", "        model: nowhere\n", "20:16: "},
@@ -157,8 +158,8 @@ TEST_CASE("a node's configuration has both ends of its link and the part of the 
   CHECK(cloud.links[0].rtt_ms == 0);
   REQUIRE(cloud.roles.size() == 2);
   CHECK(cloud.roles[1].first_layer == 1);
-  CHECK(cloud.roles[1].last_layer == 2);
-  CHECK(cloud.roles[1].stages == "layers 1-1");
+  CHECK(cloud.roles[1].last_layer == 3);
+  CHECK(cloud.roles[1].stages == "layers 1-2");
   REQUIRE(cloud.gateways.size() == 2);
   CHECK_FALSE(cloud.gateways[0].api);
   CHECK(cloud.gateways[1].port == 8080);

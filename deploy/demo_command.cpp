@@ -1,0 +1,132 @@
+#include "deploy/commands.hpp"
+#include "deploy/demo_report.hpp"
+#include "deploy/failures.hpp"
+#include "deploy/lifecycle.hpp"
+#include "deploy/plan.hpp"
+#include "deploy/table.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+
+#include <csignal>
+#include <iostream>
+
+namespace virga::deploy {
+namespace {
+
+std::atomic<bool> asked_to_stop{false};  // set by a signal, which can reach nothing else
+
+struct options {
+  std::string manifest = "deploy/manifests/demo.yaml", out = "out/demo";
+  std::uint32_t questions = 200, clients = 2;
+  std::uint64_t seed = 1;
+};
+
+void say(const std::string& line) { std::cout << "[demo] " << line << std::endl; }
+
+/// Takes the deployment down again, also after an error or a signal; one that ran before is left alone.
+struct launched {
+  launched(const manifest& m) : dir(run_dir_of(m.deployment)) {
+    if (bring_up(m, "", std::chrono::seconds(60), say) == up_result::was_running)
+      throw failed(m.deployment + " runs already: `virga down` first, so that the demo measures its own nodes");
+  }
+  ~launched() {
+    try {
+      take_down(dir);
+      say("everything is down");
+    } catch (const std::exception& e) {
+      std::cerr << "virga: " << e.what() << "\n";
+    }
+  }
+  launched(const launched&) = delete;
+  launched& operator=(const launched&) = delete;
+  run_dir dir;
+};
+
+std::vector<demo_gateway> edge_gateways(const std::vector<node_view>& nodes) {
+  std::vector<demo_gateway> all;
+  for (const auto& n : nodes)
+    if (n.entry->kind == node_kind::edge && n.api_port != 0)
+      all.push_back({n.entry->name.value, n.api_port});
+  if (all.empty())
+    throw bad_input("the demo asks edge nodes, but none of this manifest has a `gateway`");
+  return all;
+}
+
+/// Mean over the links, as their heartbeats measured it.
+double measured_rtt_ms(const std::vector<node_view>& nodes) {
+  double sum = 0, count = 0;
+  for (const auto& n : nodes) {
+    if (n.entry->kind != node_kind::edge || n.status.empty())
+      continue;
+    const auto status = boost::json::parse(n.status);
+    for (const auto& p : status.at("peers").as_array()) {
+      sum += p.at("rtt_ms").to_number<double>();
+      ++count;
+    }
+  }
+  return count == 0 ? 0 : sum / count;
+}
+
+void print_examples(const std::vector<models::world::question>& questions, const std::vector<demo_answers>& answers) {
+  std::cout << "\n";
+  for (std::size_t i = 0; i < std::min<std::size_t>(2, questions.size()); ++i) {
+    std::cout << "  " << questions[i].prompt << "\n";
+    for (const auto& s : answers)
+      std::cout << "    " << s.strategy << ": " << s.all[i].answer.text << s.all[i].error << (s.all[i].exact ? "" : "   (wrong)")
+                << "\n";
+  }
+}
+
+demo_report measure(const manifest& m, const options& o) {
+  models::world::world w;
+  auto questions = models::world::make_questions(w, models::world::split::test, o.seed, models::world::demo_mixture(), o.questions);
+  auto start = std::chrono::steady_clock::now();
+  std::vector<demo_answers> answers;
+  demo_report report;
+  {
+    launched deployment(m);
+    auto nodes = look_at(m, deployment.dir, std::chrono::seconds(2));
+    demo_options how;
+    how.gateways = edge_gateways(nodes);
+    how.clients_per_gateway = o.clients;
+    say("asking " + std::to_string(questions.size()) + " questions, each with cloud, edge and split");
+    answers = ask_all(w, questions, how, asked_to_stop, [](std::size_t done, std::size_t of) {
+      say(std::to_string(done) + " of " + std::to_string(of) + " questions");
+    });
+    if (asked_to_stop)
+      throw failed("stopped by a signal");
+    report = make_report(answers, measured_rtt_ms(look_at(m, deployment.dir, std::chrono::seconds(2))));
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::filesystem::create_directories(o.out);
+  write_whole(std::filesystem::path(o.out) / "report.json", report_json(report, answers, questions));
+  print_examples(questions, answers);
+  return report;
+}
+
+void demo(const options& o) {
+  for (int s : {SIGINT, SIGTERM})
+    std::signal(s, [](int) { asked_to_stop = true; });
+  auto report = measure(load_checked(o.manifest), o);
+  print_report(std::cout, report);
+  std::cout << "\n[demo] " << fixed(report.seconds, 1) << " s from launch to shut-down; all numbers and texts: " << o.out
+            << "/report.json\n";
+  if (!report.all_hold())
+    throw CLI::RuntimeError(1);
+}
+
+} // namespace
+
+void add_demo_command(CLI::App& app) {
+  auto* command = app.add_subcommand("demo", "Start a deployment, ask it with every strategy, compare, end it");
+  auto o = std::make_shared<options>();
+  command->add_option("--manifest", o->manifest, "Default deploy/manifests/demo.yaml");
+  command->add_option("--out", o->out, "Folder of report.json; default out/demo");
+  command->add_option("--questions", o->questions, "Asked with each strategy")->check(CLI::Range(1u, 100'000u));
+  command->add_option("--clients", o->clients, "At once at each edge node")->check(CLI::Range(1u, 64u));
+  command->add_option("--seed", o->seed, "Of the questions drawn");
+  command->callback([o] { demo(*o); });
+}
+
+} // namespace virga::deploy
