@@ -186,6 +186,10 @@ TEST_CASE("the digest changes with every weight, dtype and number that matters",
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
   write_file(weight.dir / "model.safetensors", bytes);
   CHECK(hf::model_folder(weight.dir).digest() != digest);
+  copied type("mha-tied");
+  for (std::size_t i = 0, count = hf::model_folder(type.dir).weights().size(); i < count; ++i)
+    type.edit("model.safetensors", "\"BF16\"", "\"F16\" ");
+  CHECK(hf::model_folder(type.dir).digest() != hf::model_folder(fixture("mha-tied")).digest());
   copied theta;
   theta.edit("config.json", "500000.0", "500001.0");
   CHECK(hf::model_folder(theta.dir).digest() != digest);

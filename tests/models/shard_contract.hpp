@@ -190,7 +190,7 @@ inline void check_wants(const shard_maker& make) {
   auto ask = [&](rows_wanted logits, rows_wanted tokens, std::uint32_t top) {
     auto one = feed(*s, s->open(), 0, 2, 0, {1, 5, 9});
     one.want.logits = logits, one.want.tokens = tokens, one.want.top_n = top;
-    one.want.choose = {0.8, 17};
+    one.want.choose = {5, 17};  // hot, so that a wrong position shows
     return run(*s, one);
   };
   auto all = ask(rows_wanted::all, rows_wanted::all, 4);
@@ -211,7 +211,7 @@ inline void check_wants(const shard_maker& make) {
   auto logits = numbers(all.logits);
   for (std::size_t i = 0; i < 3; ++i) {
     auto row = std::span<const double>(logits).subspan(i * 96, 96);
-    CHECK(choose_token(row, {0.8, 17}, i + 1, 0).id == all.choices[i].id);
+    CHECK(choose_token(row, {5, 17}, i + 1, 0).id == all.choices[i].id);
   }
   CHECK(ask(rows_wanted::none, rows_wanted::none, 0).choices.empty());
   auto one = feed(*s, s->open(), 0, 1, 0, {1, 5, 9});
