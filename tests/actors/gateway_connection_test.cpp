@@ -236,6 +236,11 @@ TEST_CASE_METHOD(connection_fixture, "long headers get 431", "[actors][gateway]"
   CHECK(status(c->written) == 431);
 }
 
+TEST_CASE_METHOD(connection_fixture, "headers just below the bound are taken", "[actors][gateway]") {
+  c->receive("GET / HTTP/1.1\r\nX: " + std::string(defaults::header_bytes - 100, 'x') + "\r\n\r\n");
+  CHECK(status(c->written) == 200);
+}
+
 TEST_CASE_METHOD(connection_fixture, "endless headers get 431", "[actors][gateway]") {
   c->receive("GET / HTTP/1.1\r\n");
   for (int i = 0; i < 2000 && c->written.empty(); ++i)
