@@ -39,7 +39,9 @@ void link_state::ask(call<T>& c) {
     failure why{ec::queue_full, link_defaults::queue_retry_ms, "too many calls wait for " + config.peer_node};
     return self->send(c.reply, answer{c.hdr, std::move(why), true, {}});
   }
-  calls.insert_or_assign(call_key{c.hdr.session, c.hdr.target, c.hdr.epoch, c.hdr.unit}, waiting{c.hdr, c.reply});
+  auto key = call_key{c.hdr.session, c.hdr.target, c.hdr.epoch, c.hdr.unit};
+  if (!calls.insert_or_assign(key, waiting{c.hdr, c.reply}).second)
+    protocol->meter().repeated(c.hdr.session);
   run(protocol->send({c.hdr, 0, {}, std::move(c.body)}, now()));
 }
 
@@ -123,14 +125,15 @@ void link_state::act(peer_roles& x) {
 
 void link_state::act(peer_down& x) {
   fail_calls(ec::peer_unreachable, "the link to " + config.peer_node + " is down: " + x.reason);
-  auto changed = x.reason != reason;
-  reason = std::move(x.reason);
-  if (!changed)
+  if (x.reason == reason)
     return;
+  if (reason.empty()) {  // it was up
+    down_since = now();
+    roles.clear();
+    cancel_generations();
+  }
+  reason = std::move(x.reason);
   spdlog::warn("link to {} ({}): down: {}", config.peer_node, config.peer_site, reason);
-  down_since = now();
-  roles.clear();
-  cancel_generations();
   tell_node();
 }
 

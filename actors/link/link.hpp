@@ -93,7 +93,7 @@ struct link_state {
   peer_sessions sessions;
   std::deque<link_action> todo;             // the one in front is being carried out
   std::vector<role_status> roles;           // that the peer offers now
-  std::string reason = "not connected yet";
+  std::string reason = "not connected yet";  // why it is down; empty: it is up
   time_point down_since{};
   time_point scheduled = time_point::max();
   link_counters counters;

@@ -69,6 +69,11 @@ traffic link_meter::quality() const noexcept {
 
 void link_meter::asked(const session_id& id) { ++sessions_[id].outstanding; }
 
+void link_meter::repeated(const session_id& id) {
+  if (auto i = sessions_.find(id); i != sessions_.end() && i->second.outstanding > 0)
+    --i->second.outstanding;
+}
+
 void link_meter::session_bytes(const session_id& id, std::uint64_t sent, std::uint64_t received) {
   auto i = sessions_.find(id);
   if (i == sessions_.end())
@@ -85,8 +90,10 @@ traffic link_meter::answered(const session_id& id, bool last) {
   auto& a = i->second;
   out.bytes_up = std::exchange(dialing_ ? a.sent : a.received, 0);
   out.bytes_down = std::exchange(dialing_ ? a.received : a.sent, 0);
-  if (last && --a.outstanding == 0)
+  if (last && a.outstanding <= 1)
     sessions_.erase(i);
+  else if (last)
+    --a.outstanding;
   return out;
 }
 

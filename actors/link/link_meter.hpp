@@ -36,6 +36,7 @@ public:
 
   // Bytes per session, of requests asked here that have answers.
   void asked(const session_id& id);                               ///< one more answer outstanding
+  void repeated(const session_id& id);                            ///< the same request again: one answer less
   void session_bytes(const session_id& id, std::uint64_t sent, std::uint64_t received);
   traffic answered(const session_id& id, bool last);              ///< quality and the bytes since the answer before
   std::size_t sessions() const noexcept { return sessions_.size(); }

@@ -30,13 +30,21 @@ std::size_t charge_of(const payload& body) {
   return bytes;
 }
 
+bool is_end(const payload& body) {
+  return std::holds_alternative<cancel>(body) || std::holds_alternative<close_session>(body);
+}
+
+bool is_request(const payload& body) {
+  return std::holds_alternative<generate>(body) || std::holds_alternative<open_session>(body)
+         || std::holds_alternative<verify>(body);
+}
+
 std::size_t index(priority p) { return static_cast<std::size_t>(p); }
 
 } // namespace
 
 priority urgency_of(const payload& body) {
-  if (body.index() < payload{generate{}}.index() || std::holds_alternative<cancel>(body)
-      || std::holds_alternative<close_session>(body))
+  if (body.index() < payload{generate{}}.index() || is_end(body))
     return priority::control;
   auto rows = rows_of(body);
   return rows && rows->rows > link_defaults::decode_rows ? priority::bulk : priority::decode;
@@ -49,6 +57,8 @@ std::optional<failure> send_queue::push(frame&& f) {
   f.urgency = urgency_of(f.body);
   auto charge = charge_of(f.body);
   if (f.urgency == priority::control) {
+    if (is_end(f.body))
+      drop_requests({f.hdr.session, f.hdr.target});
     bytes_ += charge;
     control_.push_back({std::move(f), charge, {}, 0});
     return {};
@@ -143,6 +153,27 @@ void send_queue::finish_front(const lane_key& key) {
   --l.waiting[index(m.value.urgency)];
   begun_ -= m.units.size() > 1;
   l.messages.pop_front();
+  if (l.messages.empty())
+    lanes_.erase(i);
+  else
+    turns_[index(l.urgency())].push_back(key);
+}
+
+/// What has not begun to leave goes back to its asker as cancelled.
+void send_queue::drop_requests(const lane_key& key) {
+  auto i = lanes_.find(key);
+  if (i == lanes_.end())
+    return;
+  auto& l = i->second;
+  std::erase(turns_[index(l.urgency())], key);
+  std::erase_if(l.messages, [&](message& m) {
+    if (!m.units.empty() || !is_request(m.value.body))
+      return false;
+    bytes_ -= m.charged;
+    --l.waiting[index(m.value.urgency)];
+    undelivered_.push_back({std::move(m.value), {ec::cancelled, 0, "it was cancelled before it left"}});
+    return true;
+  });
   if (l.messages.empty())
     lanes_.erase(i);
   else

@@ -1,6 +1,7 @@
 // actors/link/send_queue.hpp: what waits to be sent on one connection, and what goes next.
 //
-//   control queue    link frames, cancel, close: first, in order, free of credit
+//   control queue    link frames, cancel, close: first, in order, free of credit; cancel and close take what their session
+//                    has asked of the role and has not begun to leave out of its lane, so nothing runs after its cancel
 //   lanes            one per (session, role), each in order; a lane is as urgent as its most urgent message, so a decode
 //                    message promotes the bulk of its own session before it and nothing else's
 //
@@ -68,6 +69,7 @@ private:
   std::optional<unit> pop_lane(priority urgency, time_point now, std::size_t slice_bytes);
   bool begin(message& m, time_point now, std::size_t slice_bytes);
   void finish_front(const lane_key& key);
+  void drop_requests(const lane_key& key);
 
   std::size_t limit_;
   std::size_t bytes_ = 0;

@@ -42,12 +42,33 @@ TEST_CASE("a decode message promotes its own session's bulk before it", "[actors
   CHECK(drain(q) == order{{1, 1}, {1, 2}, {3, 1}});
 }
 
-TEST_CASE("only cancel and close overtake within a session", "[actors][link]") {
+TEST_CASE("cancel and close overtake, and what has not begun before them never leaves", "[actors][link]") {
   send_queue q{1 << 30};
   q.push(verify_frame(1, 64, 1));
+  CHECK(q.pop({}, small, plenty));  // begun
   q.push(verify_frame(1, 1, 2));
+  q.push(verify_frame(2, 1, 2));
   q.push({head(1, 3), 0, {}, close_session{}});
-  CHECK(drain(q) == order{{1, 3}, {1, 1}, {1, 2}});
+  q.push(verify_frame(1, 1, 4));
+  auto next = [&] { return decode_slice(std::span{q.pop({}, small, plenty)->data}.subspan(wire_prefix_bytes), {})->part.hdr; };
+  CHECK(next().unit == 3);
+  CHECK(next().session.lo == 2);
+  CHECK(next().session.lo == 1);  // promoted by unit 4, which has to wait for the rest of unit 1
+  auto lost = q.take_undelivered();
+  REQUIRE(lost.size() == 1);
+  CHECK(lost[0].message.hdr.unit == 2);
+  CHECK(lost[0].why.code == ec::cancelled);
+  while (q.pop({}, small, plenty)) {
+  }
+  CHECK(q.bytes() == 0);
+  CHECK(q.empty());
+}
+
+TEST_CASE("a cancel leaves answers alone", "[actors][link]") {
+  send_queue q{1 << 30};
+  q.push({head(1, 1), 0, {}, opened{}});
+  q.push({head(1, 3), 0, {}, cancel{}});
+  CHECK(drain(q) == order{{1, 3}, {1, 1}});
 }
 
 TEST_CASE("slices of two sessions' bulk take turns", "[actors][link]") {
