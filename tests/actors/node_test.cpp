@@ -231,20 +231,39 @@ TEST_CASE_METHOD(two_nodes, "a killed role restarts as a new incarnation and its
   CHECK(status(edge).engines[0].sequences == 0);
 }
 
-TEST_CASE_METHOD(two_nodes, "a session survives the death of an engine, a verifier and a link", "[actors][node]") {
+TEST_CASE_METHOD(two_nodes, "a session survives the death of each actor that serves it", "[actors][node]") {
   start_both();
-  const auto victim = GENERATE(as<std::string>{}, "engine middle", "verifier split", "link home/edge-1");
+  const auto [at_cloud, victim] = GENERATE(table<bool, std::string>({{true, "engine middle"},
+                                                                      {true, "verifier split"},
+                                                                      {true, "link home/edge-1"},
+                                                                      {false, "engine device"},
+                                                                      {false, "drafter split"},
+                                                                      {false, "link cloud/cloud-1"}}));
+  const auto& place = at_cloud ? cloud : edge;
   auto a = prompt(edge, strategy::split, "or not", 20);
   advance(150ms);
   REQUIRE(a.text().size() > 1);
   REQUIRE_FALSE(a.complete());
-  crash_role(cloud, victim);
+  crash_role(place, victim);
   REQUIRE(await(a));
   CHECK(a.end().error == ec::none);
   CHECK(a.text() == toy_text("or not", 20));
-  CHECK(report(cloud, victim).restarts == 1);
+  CHECK(report(place, victim).restarts == 1);
   advance(2s);
   CHECK(status(edge).strategies.size() == 3);
+  for (const auto& n : {edge, cloud})
+    for (const auto& e : status(n).engines)
+      CHECK(e.sequences == 0);
+}
+
+TEST_CASE_METHOD(two_nodes, "a peer hears of a role's new incarnation", "[actors][node]") {
+  start_both();
+  crash_role(cloud, "verifier split");
+  advance(100ms);
+  const auto offered = status(edge).peers.at(0).roles;
+  const auto it = std::ranges::find(offered, role::verifier, &role_status::kind);
+  REQUIRE(it != offered.end());
+  CHECK(it->incarnation == report(cloud, "verifier split").incarnation);
 }
 
 TEST_CASE_METHOD(two_nodes, "the fourth crash within the window ends the node with a sentence", "[actors][node]") {
@@ -374,6 +393,20 @@ TEST_CASE_METHOD(two_nodes, "a draining cloud waits for the sequences of its edg
   CHECK(running.end().attempts == 1);
   advance(1s);
   CHECK(*ended);
+}
+
+TEST_CASE_METHOD(two_nodes, "a draining node waits for a session that has lost its peer for a moment", "[actors][node]") {
+  start_both();
+  auto running = prompt(edge, strategy::split, "last words", 30);
+  advance(200ms);
+  REQUIRE_FALSE(running.complete());
+  const auto ended = watch(edge);
+  pipe->cut("a cable was pulled");
+  caf::anon_send(edge, drain_atom::value);
+  REQUIRE(await(running));
+  CHECK(running.text() == toy_text("last words", 30));
+  CHECK(running.end().error == ec::none);
+  CHECK_FALSE(*ended);
 }
 
 TEST_CASE_METHOD(two_nodes, "draining ends when its time is up", "[actors][node]") {
