@@ -88,6 +88,7 @@ struct reader {
   }
 
   node_entry node(const YAML::Node& yaml) const {
+    auto before = found.size();
     yaml_map y(yaml, "node", found);
     node_entry n;
     n.name = y.name("name");
@@ -104,6 +105,7 @@ struct reader {
     y.list("engines", true, max_entries, [&](const YAML::Node& e) { n.engines.push_back(engine(e)); });
     y.list("roles", true, max_entries, [&](const YAML::Node& r) { n.roles.push_back(role_of(r, n.kind)); });
     y.finish();
+    n.sound = found.size() == before;
     return n;
   }
 

@@ -56,6 +56,7 @@ struct node_entry {
   std::optional<gateway_entry> gateway;
   std::vector<engine_entry> engines;
   std::vector<role_entry> roles;
+  bool sound = true;  ///< false: something in it was refused, so that more complaints would only confuse
 };
 
 /// One link; the edge node `from` dials the cloud node `to`.

@@ -116,8 +116,8 @@ struct checker {
   bool peer_verifies(const node_entry& n) const {
     return std::any_of(m.links.begin(), m.links.end(), [&](const link_entry& l) {
       const auto* cloud = l.from.value == n.name.value ? m.find(l.to.value) : nullptr;
-      return cloud && std::any_of(cloud->roles.begin(), cloud->roles.end(),
-                                  [](const role_entry& r) { return r.kind == role::verifier; });
+      return cloud && (!cloud->sound || std::any_of(cloud->roles.begin(), cloud->roles.end(),
+                                  [](const role_entry& r) { return r.kind == role::verifier; }));
     });
   }
 
@@ -136,6 +136,8 @@ struct checker {
     const auto* n = m.find(name.value);
     if (!n)
       return fail(name.at, "`" + std::string(key) + "` of the link is " + quoted(name.value) + ": there is no such node");
+    if (!n->sound)
+      return;
     if (n->kind != kind)
       return fail(name.at, "`" + std::string(key) + "` of the link is " + quoted(name.value) + ", "
                              + (kind == node_kind::edge ? "a cloud" : "an edge")
@@ -175,7 +177,8 @@ struct checker {
     for (const auto& n : m.nodes) {
       gateway(n);
       engines(n);
-      roles(n);
+      if (n.sound)
+        roles(n);
     }
     links();
     machines();

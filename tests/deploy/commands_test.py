@@ -1,0 +1,133 @@
+"""The commands that need no deployment: run, cut, certs, validate, node. usage: commands_test.py VIRGA [TEST...]"""
+import json
+import os
+import pathlib
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+from toy import Toy, wait_until
+
+VIRGA = ""
+
+
+class Commands(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
+        self.toy = Toy(VIRGA, self.folder.name)
+
+    def tearDown(self):
+        self.toy.end()
+        self.folder.cleanup()
+
+    def ok(self, *arguments, **options):
+        result = self.toy.run(*arguments, **options)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result
+
+    def refused(self, *arguments, **options):
+        result = self.toy.run(*arguments, **options)
+        self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+        return result.stderr
+
+    def test_run_answers_from_an_option_an_argument_and_standard_input_alike(self):
+        say = ("run", "--model", "model", "--max-tokens", "8")
+        texts = {self.ok(*say, "--prompt", "w4 w5").stdout, self.ok(*say, "w4 w5").stdout, self.ok(*say, input="w4 w5\n").stdout}
+        self.assertEqual(len(texts), 1)
+        self.assertEqual(len(texts.pop().split()), 8)
+
+    def test_run_gives_the_same_text_with_both_shards_and_repeats_a_seed(self):
+        say = ("run", "--model", "model", "--max-tokens", "8", "--json", "--dtype", "f64", "w4 w5")
+        torch, reference = (json.loads(self.ok(*say, *more).stdout) for more in ((), ("--reference",)))
+        self.assertEqual(torch["text"], reference["text"])
+        self.assertEqual((torch["tokens"], torch["finish"]), (8, "length"))
+        hot = [json.loads(self.ok(*say, "--temperature", "1", "--seed", seed).stdout)["text"] for seed in ("1", "1", "2")]
+        self.assertEqual(hot[0], hot[1])
+        self.assertNotEqual(hot[0], hot[2])
+
+    def test_run_refuses_bad_input_with_a_sentence(self):
+        self.assertIn("nowhere: is no folder", self.refused("run", "--model", "nowhere", "x"))
+        self.assertIn("the model takes 1 to 511", self.refused("run", "--model", "model", "w4 " * 600))
+        self.assertIn("temperature is nan", self.refused("run", "--model", "model", "--temperature", "nan", "x"))
+
+    def test_cut_writes_a_part_that_knows_what_it_is_and_overwrites_nothing(self):
+        cut = ("cut", "--model", "model", "--stages", "1-2", "--out", "part")
+        self.assertIn("layers 1-2", self.ok(*cut).stdout)
+        files = sorted(p.name for p in (self.toy.folder / "part").iterdir())
+        self.assertEqual(files, ["config.json", "generation_config.json", "model.safetensors", "virga.json"])
+        self.assertIn("exists already", self.refused(*cut))
+        self.assertIn("needs a whole model", self.refused("run", "--model", "part", "x"))
+        self.assertIn("no layers 1-9", self.refused("cut", "--model", "model", "--stages", "1-9", "--out", "other"))
+        self.assertFalse((self.toy.folder / "other").exists())
+
+    def test_certs_are_for_the_names_of_the_manifest_and_for_the_owner_only(self):
+        self.ok("certs", "toy.yaml", "--out", "certs")
+        before = {p.name: p.read_bytes() for p in (self.toy.folder / "certs").iterdir()}
+        self.assertEqual(sorted(before), ["ca.key", "ca.pem", "cloud-1.key", "cloud-1.pem", "edge-1.key", "edge-1.pem"])
+        for p in (self.toy.folder / "certs").iterdir():
+            self.assertEqual(p.stat().st_mode & 0o077, 0, p)
+        names = ssl._ssl._test_decode_cert(str(self.toy.folder / "certs/cloud-1.pem"))["subjectAltName"]
+        self.assertIn(("DNS", "cloud-1"), names)
+        self.ok("certs", "toy.yaml", "--out", "certs")
+        self.assertEqual({p.name: p.read_bytes() for p in (self.toy.folder / "certs").iterdir()}, before)
+
+    def test_validate_counts_the_mistakes_and_ends_with_code_2(self):
+        self.assertIn("toy.yaml: sound; deployment toy, 2 nodes, 1 links", self.ok("validate", "toy.yaml").stdout)
+        self.toy.write_manifest(lambda text: text.replace("kind: edge", "kind: fog").replace("rtt_ms: 10", "rtt_ms: -1"))
+        said = self.refused("validate", "toy.yaml")
+        self.assertIn("toy.yaml:16:11: `kind` of node is `fog`", said)
+        self.assertIn("`rtt_ms` of link is `-1`", said)
+        self.assertTrue(said.endswith("\n2 mistakes\n"), said)
+
+    def test_the_shipped_manifests_and_the_command_line_are_checked_before_anything_starts(self):
+        self.assertIn("toyy.yaml is no file", self.refused("up", "toyy.yaml"))
+        self.refused("fly")
+        self.refused("up")
+        self.assertIn("Examples:", self.ok("--help").stdout)
+        self.assertRegex(self.ok("--version").stdout, r"^virga \d+\.\d+\.\d+\n$")
+        self.assertEqual(self.toy.leftovers(), [])
+
+    def test_one_node_runs_in_the_foreground_and_drains_on_sigterm(self):
+        self.assertIn("run `virga certs`", self.refused("node", "--manifest", "toy.yaml", "--name", "edge-1"))
+        self.ok("certs", "toy.yaml", "--out", "certs")
+        self.toy.write_manifest(lambda text: text + "security: {certs: certs}\n")
+        self.assertIn("no node `edge-7`", self.refused("node", "--manifest", "toy.yaml", "--name", "edge-7"))
+        edge = self.toy.start("node", "--manifest", "toy.yaml", "--name", "edge-1")
+        try:
+            url = f"http://127.0.0.1:{self.toy.gateway}/v1/models"
+            self.assertTrue(wait_until(lambda: "virga/edge" in read(url)), "the edge serves what it can do alone")
+            self.assertNotIn("virga/split", read(url))
+        finally:
+            edge.send_signal(signal.SIGTERM)
+            output, _ = edge.communicate(timeout=20)
+        self.assertEqual(edge.returncode, 0, output)
+        self.assertEqual(self.toy.leftovers(), [])
+
+    def test_an_openai_client_talks_to_a_deployment(self):
+        python = os.environ.get("VIRGA_TEST_PYTHON", sys.executable)
+        if subprocess.run([python, "-c", "import openai"], capture_output=True).returncode != 0:
+            self.skipTest("no openai package: `make test` installs one")
+        self.ok("up", "toy.yaml")
+        script = pathlib.Path(__file__).parents[1] / "actors/openai_client_test.py"
+        url = f"http://127.0.0.1:{self.toy.gateway}"
+        for strategy in ("cloud", "edge", "split"):
+            client = subprocess.run([python, script, url, strategy], capture_output=True, text=True, timeout=60)
+            self.assertEqual((client.returncode, client.stdout[:3]), (0, "OK "), client.stdout + client.stderr)
+        self.ok("down")
+
+
+def read(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    VIRGA = sys.argv.pop(1)
+    unittest.main(verbosity=2)

@@ -1,0 +1,146 @@
+"""virga up, down, status and chat with real processes. usage: deployment_test.py VIRGA [TEST...]"""
+import os
+import signal
+import socket
+import sys
+import tempfile
+import unittest
+
+from toy import Toy, wait_until
+
+VIRGA = ""
+
+
+class Deployment(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
+        self.toy = Toy(VIRGA, self.folder.name)
+
+    def tearDown(self):
+        self.toy.end()
+        self.folder.cleanup()
+
+    def up(self):
+        result = self.toy.run("up", "toy.yaml")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result
+
+    def down(self):
+        result = self.toy.run("down")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertEqual(self.toy.leftovers(), [])
+        return result
+
+    def test_what_is_up_answers_with_every_strategy_and_leaves_nothing(self):
+        self.up()
+        status = self.toy.status()
+        self.assertTrue(status["complete"], status)
+        texts = {}
+        for strategy in ("cloud", "edge", "split"):
+            answer = self.toy.run("chat", "--strategy", strategy, "--message", "w4 w5 w6", "--max-tokens", "12")
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            texts[strategy], report = answer.stdout.splitlines()
+            self.assertIn(strategy, report)
+        # All hold the same model here, so all say the same, and one process alone says it too.
+        alone = self.toy.run("run", "--model", "model", "--max-tokens", "12", "w4 w5 w6")
+        self.assertEqual(set(texts.values()), {alone.stdout.strip()})
+        self.down()
+
+    def test_up_again_changes_nothing(self):
+        self.up()
+        before = self.toy.processes()
+        again = self.up()
+        self.assertIn("runs already", again.stdout)
+        self.assertEqual(self.toy.processes(), before)
+        self.down()
+
+    def test_up_with_another_manifest_is_refused_while_it_runs(self):
+        self.up()
+        self.toy.write_manifest(lambda text: text + "limits: {max_sessions: 7}\n")
+        result = self.toy.run("up", "toy.yaml")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("already runs with another manifest", result.stderr)
+        self.down()
+
+    def test_down_of_nothing_is_fine(self):
+        result = self.toy.run("down")
+        self.assertEqual((result.returncode, result.stdout), (0, "nothing runs\n"))
+        self.assertEqual(self.toy.run("status").returncode, 2)
+
+    def test_a_killed_node_comes_back(self):
+        self.up()
+        for name in ("cloud-1", "edge-1"):
+            old = self.toy.pid(name)
+            os.kill(old, signal.SIGKILL)
+            self.assertTrue(wait_until(lambda: old not in self.toy.processes() and self.toy.status()["complete"]), self.toy.status())
+            self.assertEqual(self.toy.node(name)["process_restarts"], 1)
+        answer = self.toy.run("chat", "--strategy", "split", "--message", "w4", "--max-tokens", "4")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.down()
+
+    def test_a_node_that_keeps_dying_is_given_up_with_a_reason(self):
+        self.up()
+        for _ in range(4):
+            wait_until(lambda: "cloud-1" in self.toy.processes().values())
+            pid = self.toy.pid("cloud-1")
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: pid not in self.toy.processes())
+        self.assertTrue(wait_until(lambda: self.toy.node("cloud-1")["process"] == "failed"), self.toy.status())
+        self.assertIn("killed by signal", self.toy.node("cloud-1")["reason"])
+        self.assertEqual(self.toy.run("status").returncode, 1)
+        edge = self.toy.run("chat", "--strategy", "edge", "--message", "w4", "--max-tokens", "4")
+        self.assertEqual(edge.returncode, 0, "the edge goes on alone: " + edge.stderr)
+        self.down()
+
+    def test_down_after_a_node_was_killed_or_frozen_leaves_nothing(self):
+        self.up()
+        os.kill(self.toy.pid("edge-1"), signal.SIGKILL)
+        os.kill(self.toy.pid("cloud-1"), signal.SIGSTOP)
+        self.down()
+
+    def test_a_killed_keeper_leaves_no_nodes_and_up_starts_anew(self):
+        self.up()
+        os.kill(self.toy.pid("keeper"), signal.SIGKILL)
+        self.assertTrue(wait_until(lambda: not self.toy.processes()), self.toy.processes())
+        self.up()
+        self.down()
+
+    def test_down_after_the_keeper_was_killed_leaves_nothing(self):
+        self.up()
+        os.kill(self.toy.pid("keeper"), signal.SIGKILL)
+        self.down()
+
+    def test_down_ends_an_up_that_has_just_begun(self):
+        starting = self.toy.start("up", "toy.yaml")
+        self.assertTrue(wait_until(lambda: "keeper" in self.toy.processes().values()))
+        self.assertEqual(self.toy.run("down").returncode, 0)
+        starting.communicate(timeout=60)
+        self.assertEqual(self.toy.leftovers(), [])
+
+    def test_a_port_in_use_is_named_and_nothing_is_left_half_started(self):
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", self.toy.gateway))
+            taken.listen()
+            result = self.toy.run("up", "toy.yaml")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(str(self.toy.gateway), result.stderr)
+        self.assertIn("edge-1", result.stderr)
+        self.assertEqual(self.toy.leftovers(), [])
+
+    def test_a_running_answer_is_finished_before_the_node_ends(self):
+        self.up()
+        chat = self.toy.start("chat", "--strategy", "split", "--message", "w4 w5 w6", "--max-tokens", "100")
+        self.assertTrue(wait_until(lambda: self.answering() == 1))
+        self.down()
+        text, _ = chat.communicate(timeout=30)
+        self.assertEqual(chat.returncode, 0, text)
+        self.assertIn("| 100 tokens,", text)
+
+    def answering(self):
+        return sum(e["sequences"] for e in self.toy.node("edge-1")["status"]["engines"])
+
+
+if __name__ == "__main__":
+    VIRGA = sys.argv.pop(1)
+    unittest.main(verbosity=2)
