@@ -65,6 +65,7 @@ private:
   void wake();
   void fail_overdue();
   std::vector<std::uint64_t> pick();
+  std::vector<keyed_segment> gather(const std::vector<std::uint64_t>& ids);
   void deliver(std::uint64_t id, segment_answer& answer);
   void advance(std::uint64_t id, engine_job& job, const models::segment_result& result);
   /// Answers a job for the last time (or, with no code, not at all), frees what it held and forgets it.
