@@ -39,7 +39,7 @@ recipe named_recipe(const std::string& name) {
   r.name = name;
   if (name == "cloud") {
     r.shape = {.layers = 4, .hidden = 160, .intermediate = 432, .heads = 4, .kv_heads = 4, .head_dim = 40};
-    r.tokens = 15'000'000;
+    r.tokens = 28'000'000;
     r.peak_rate = 3e-3;
   } else if (name == "edge-s") {
     r.shape = {.layers = 2, .hidden = 40, .intermediate = 104, .heads = 2, .kv_heads = 2, .head_dim = 20};
