@@ -70,17 +70,26 @@ node_status node_state::snapshot() const {
   return s;
 }
 
-/// Calls `done` when every engine has told its numbers; one in a long step keeps its last ones.
-void node_state::ask_engines(std::function<void()> done) {
-  auto last = std::make_shared<std::size_t>(1);
-  auto one_less = [last, done = std::move(done)] {
-    if (--*last == 0)
+namespace {
+
+/// Calls `done` once every answer waited for has come (or failed), and its maker has called it itself.
+std::function<void()> count_down(std::size_t answers, std::function<void()> done) {
+  return [left = std::make_shared<std::size_t>(answers + 1), done = std::move(done)] {
+    if (--*left == 0)
       done();
   };
+}
+
+} // namespace
+
+/// Calls `done` when every engine has told its numbers; one in a long step keeps its last ones.
+void node_state::ask_engines(std::function<void()> done) {
+  auto one_less = count_down(engines_.size(), std::move(done));
   for (auto& e : engines_) {
-    if (!e.run->running)
+    if (!e.run->running) {
+      one_less();
       continue;
-    ++*last;
+    }
     self->request(e.actor, node_defaults::stats_patience, stats_atom::value)
       .then(
         [&e, one_less](const engine_stats& stats) {
@@ -92,9 +101,25 @@ void node_state::ask_engines(std::function<void()> done) {
   one_less();
 }
 
+/// Calls `done` when every link has told what it measures; a silent one keeps its last numbers.
+void node_state::ask_links(std::function<void()> done) {
+  auto one_less = count_down(links_.size(), std::move(done));
+  for (std::size_t i = 0; i < links_.size(); ++i)
+    self->request(links_[i], node_defaults::stats_patience, stats_atom::value)
+      .then(
+        [this, i, one_less](const peer_state& now) {
+          peers_->measured(i, now.quality);
+          one_less();
+        },
+        [one_less](const caf::error&) { one_less(); });
+  one_less();
+}
+
 caf::result<node_status> node_state::report() {
   auto promise = self->make_response_promise<node_status>();
-  ask_engines([this, promise]() mutable { promise.deliver(snapshot()); });
+  ask_engines([this, promise] {
+    ask_links([this, promise]() mutable { promise.deliver(snapshot()); });
+  });
   return promise;
 }
 

@@ -75,6 +75,7 @@ private:
   node_status snapshot() const;
   bool usable(const role_entry& r) const;
   void ask_engines(std::function<void()> done);
+  void ask_links(std::function<void()> done);
 
   // node.cpp
   void retarget_remotes();

@@ -23,6 +23,9 @@ public:
   /// News from the link to this peer. @returns false when no link of ours leads to its site
   bool update(peer_state now);
 
+  /// What the link (index in the configuration) measures now; changes nothing else.
+  void measured(std::size_t index, const traffic& quality) { peers_.at(index).quality = quality; }
+
   /// The link itself is gone.
   void lose(std::size_t index, std::string why);
 
