@@ -18,7 +18,7 @@ std::atomic<bool> asked_to_stop{false};  // set by a signal, which can reach not
 
 struct options {
   std::string manifest = "deploy/manifests/demo.yaml", out = "out/demo";
-  std::uint32_t questions = 200, clients = 2;
+  std::uint32_t questions = 200, clients = 3;
   std::uint64_t seed = 1;
 };
 

@@ -1,0 +1,52 @@
+"""`virga demo` with the shipped models, at ports of its own. usage: demo_test.py VIRGA
+
+200 questions, each asked with cloud, edge and split of running processes: split's text is cloud's, and the report says
+enough to check that again.
+"""
+import hashlib
+import json
+import re
+import sys
+import tempfile
+import unittest
+
+from toy import SOURCE, Toy, free_port
+
+VIRGA = ""
+
+
+class Demo(unittest.TestCase):
+    def test_the_demonstration_keeps_its_promises_and_its_report_proves_it(self):
+        with tempfile.TemporaryDirectory(prefix="virga-test-") as folder:
+            toy = Toy(VIRGA, folder)
+            demo = (SOURCE / "deploy/manifests/demo.yaml").read_text().replace("../../models", str(SOURCE / "models"))
+            (toy.folder / "demo.yaml").write_text(re.sub(r"port: \d+", lambda _: f"port: {free_port()}", demo))
+            result = toy.run("demo", "--manifest", "demo.yaml", "--out", "out")
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertEqual(toy.leftovers(), [])
+            self.check(json.loads((toy.folder / "out/report.json").read_text()))
+
+    def check(self, report):
+        self.assertTrue(report["identical_split_cloud"])
+        rows = {s["name"]: s for s in report["strategies"]}
+        self.assertEqual(list(rows), ["cloud", "edge", "split"])
+        for row in rows.values():
+            self.assertGreaterEqual(row["questions"], 200)
+            for key in ("exact", "ttft_ms", "tbt_ms", "tokens_per_s", "bytes_up_per_token", "bytes_down_per_token"):
+                self.assertGreaterEqual(row[key], 0)
+        self.assertGreaterEqual(rows["cloud"]["exact"], 0.95)
+        self.assertLess(rows["edge"]["exact_high"], rows["cloud"]["exact_low"])
+        self.assertEqual(rows["edge"]["bytes_up_per_token"], 0, "what is answered at the edge stays there")
+        texts = {}
+        for t in report["texts"]:
+            self.assertEqual(hashlib.sha256(t["text"].encode()).hexdigest(), t["sha256"])
+            texts[t["strategy"], t["question"]] = t
+        self.assertGreaterEqual(sum(t["tokens"] >= 40 for (s, _), t in texts.items() if s == "split"), 50)
+        for (strategy, question), t in texts.items():
+            if strategy == "split":
+                self.assertEqual(t["sha256"], texts["cloud", question]["sha256"], t["prompt"])
+
+
+if __name__ == "__main__":
+    VIRGA = sys.argv.pop(1)
+    unittest.main(verbosity=2)
