@@ -53,8 +53,9 @@ inline constexpr std::size_t outstanding_calls = 4096;
 /// Sessions of the peer that a link remembers. More: the oldest is forgotten, its next frame gets ec::unknown_session.
 inline constexpr std::size_t peer_sessions = 4096;
 
-/// How long the sessions that a lost peer opened are kept for its return; then they are closed.
-inline constexpr std::chrono::seconds session_keep{30};
+/// How long the sessions that a lost peer opened are kept for it to open them again; then they are closed. More than the
+/// patience of its own sessions (1.5 s) and a reconnect with back-off.
+inline constexpr std::chrono::seconds session_keep{5};
 
 // -- sockets -----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace virga {
 
@@ -180,13 +181,15 @@ void link_state::fail_peer(const header& hdr, ec code, std::string text) {
 
 /// Nobody hears the answers of a lost peer's generations: they end. What its devices hold in roles waits for its return.
 void link_state::cancel_generations() {
-  for (auto& id : sessions.take(true))
+  for (auto& id : sessions.lose())
     self->send(offered.sessions, call<cancel>{header{id, 0, 0, 0, role::session_host, {}}, {}, sink{self}});
 }
 
-void link_state::close_sessions() {
-  for (auto& id : sessions.take(false))
-    self->send(offered.verify, call<close_session>{header{id, 0, 0, 0, role::verifier, {}}, {}, sink{self}});
+/// The device has given up on these, or it would have opened them again. Whatever placement they are of, they end.
+void link_state::close_orphans() {
+  constexpr auto any_epoch = std::numeric_limits<std::uint32_t>::max();
+  for (auto& id : sessions.take_orphans())
+    self->send(offered.verify, call<close_session>{header{id, any_epoch, 0, 0, role::verifier, {}}, {}, sink{self}});
 }
 
 // -- time --------------------------------------------------------------------------------------------------------------
@@ -204,15 +207,15 @@ void link_state::tick() {
   if (now() >= scheduled)
     scheduled = time_point::max();
   fail_calls(ec::deadline_exceeded, config.peer_node + " did not answer in time", now());
-  if (!protocol->is_up() && now() >= down_since + link_defaults::session_keep)
-    close_sessions();
+  if (now() >= down_since + link_defaults::session_keep)
+    close_orphans();
   run(protocol->on_tick(now()));
 }
 
 /// One timer is enough: an earlier one replaces it, and a tick that comes too soon does no harm.
 void link_state::schedule() {
   auto due = protocol->next_tick();
-  if (!protocol->is_up() && !sessions.empty())
+  if (sessions.any_orphans())
     due = std::min<time_point>(due, down_since + link_defaults::session_keep);
   if (due >= scheduled)
     return;

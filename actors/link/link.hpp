@@ -69,7 +69,7 @@ struct link_state {
   void request(const header& hdr, T& body, role kind, const Role& to);
   void answered(header hdr, answer_body body);
   void cancel_generations();
-  void close_sessions();
+  void close_orphans();
   void fail_peer(const header& hdr, ec code, std::string text);
 
   // The rest.

@@ -16,7 +16,10 @@ public:
   /// At most link_defaults::peer_sessions; beyond, the oldest is forgotten.
   /// @param generating opened with `generate`: ends with the peer
   void opened(const session_id& id, bool generating) {
-    if (!known_.insert_or_assign(id, generating).second)
+    auto [it, fresh] = known_.try_emplace(id);
+    orphans_ -= it->second.orphan ? 1 : 0;
+    it->second = {generating, false};
+    if (!fresh)
       return;
     order_.push_back(id);
     if (order_.size() > link_defaults::peer_sessions)
@@ -24,26 +27,52 @@ public:
   }
 
   void closed(const session_id& id) {
-    if (known_.erase(id) > 0)
-      std::erase(order_, id);
+    auto it = known_.find(id);
+    if (it == known_.end())
+      return;
+    orphans_ -= it->second.orphan ? 1 : 0;
+    known_.erase(it);
+    std::erase(order_, session_id{id});
   }
 
   bool knows(const session_id& id) const { return known_.count(id) > 0; }
   bool empty() const { return known_.empty(); }
 
-  /// Takes out those that were generating, or all; oldest first.
-  std::vector<session_id> take(bool generating_only) {
+  /// The peer is lost. @returns those that were generating, oldest first: they end. The others are orphans until the peer
+  /// opens them again.
+  std::vector<session_id> lose() {
+    for (auto& [id, s] : known_)
+      s.orphan = true;
+    orphans_ = known_.size();
+    return take([](const state& s) { return s.generating; });
+  }
+
+  bool any_orphans() const { return orphans_ > 0; }
+
+  /// Takes out those that the peer has not opened again, oldest first.
+  std::vector<session_id> take_orphans() {
+    return take([](const state& s) { return s.orphan; });
+  }
+
+private:
+  struct state {
+    bool generating = false;
+    bool orphan = false;
+  };
+
+  template <class Which>
+  std::vector<session_id> take(Which which) {
     std::vector<session_id> out;
     for (auto& id : order_)
-      if (!generating_only || known_.at(id))
+      if (which(known_.at(id)))
         out.push_back(id);
     for (auto& id : out)
       closed(id);
     return out;
   }
 
-private:
-  std::map<session_id, bool> known_;
+  std::map<session_id, state> known_;
+  std::size_t orphans_ = 0;
   std::deque<session_id> order_;  // oldest first
 };
 

@@ -247,9 +247,28 @@ TEST_CASE_METHOD(two_sites, "generations of a lost peer are cancelled, its other
   REQUIRE(cancels->size() == 1);
   CHECK(cancels->at(0).session == session_id{1, 2});
   CHECK(closes->empty());
-  advance(31s);
+  advance(6s);
   REQUIRE(closes->size() == 1);
   CHECK(closes->at(0).session == session_id{5, 6});
+}
+
+TEST_CASE_METHOD(two_sites, "a session that its device does not open again after a cut is closed", "[actors][link]") {
+  advance(1s);
+  auto ask = [&](session_id id, std::uint32_t epoch) {
+    ask_peer(open_session{}, header{id, epoch, 0, 0, role::verifier, now() + 60s});
+    advance(100ms);
+  };
+  ask({5, 6}, 1);
+  ask({7, 8}, 1);
+  pipe->cut("the wire was cut");
+  advance(1s);
+  REQUIRE(edge_peers->back().up);
+  ask({7, 8}, 2);
+  CHECK(closes->empty());
+  advance(6s);
+  REQUIRE(closes->size() == 1);
+  CHECK(closes->at(0).session == session_id{5, 6});
+  CHECK(closes->at(0).epoch > 1);  // whatever placement it is of
 }
 
 TEST_CASE_METHOD(two_sites, "changed roles reach the other node", "[actors][link]") {
