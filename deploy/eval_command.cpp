@@ -4,14 +4,11 @@
 #include "models/make_shard.hpp"
 #include "models/train/gates.hpp"
 #include "models/train/run.hpp"
+#include "models/train/test_reads.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdlib>
-#include <ctime>
-#include <fstream>
 #include <iostream>
 
 namespace virga::deploy {
@@ -29,28 +26,13 @@ struct eval_options {
   std::uint32_t people = world::default_people;
 };
 
-fs::path default_read_log() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  const char* home = std::getenv("HOME");
-  const auto base = state && *state ? fs::path(state) : fs::path(home ? home : ".") / ".local/state";
-  return base / "virga" / "test-reads.log";
-}
-
-/// The test split is for tables that are reported, not for choosing anything: every look at it leaves a line.
 void log_read(const eval_options& o, const std::string& what) {
   if (o.split != "test")
     return;
-  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  char stamp[32];
-  std::strftime(stamp, sizeof stamp, "%FT%TZ", std::gmtime(&now));
-  const auto line = std::string(stamp) + " test split read: " + what + ", seed " + std::to_string(o.seed) + ", "
-                    + std::to_string(o.questions) + " questions of each kind";
-  const auto file = o.read_log.empty() ? default_read_log() : fs::path(o.read_log);
-  std::error_code ignored;
-  fs::create_directories(file.parent_path(), ignored);
-  std::ofstream out(file, std::ios::app);
-  out << line << "\n";
-  std::cerr << line << (out.flush() ? "; logged in " + file.string() : "; could not be logged in " + file.string()) << "\n";
+  const auto file = o.read_log.empty() ? train::default_test_read_log() : fs::path(o.read_log);
+  std::cerr << train::log_test_read(file, what + ", seed " + std::to_string(o.seed) + ", " + std::to_string(o.questions)
+                                            + " questions of each kind")
+            << "\n";
 }
 
 train::model_scores ask(const eval_options& o, const fs::path& dir) {

@@ -5,6 +5,7 @@
 #include "models/train/card.hpp"
 #include "models/train/gates.hpp"
 #include "models/train/run.hpp"
+#include "models/train/test_reads.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -76,6 +77,7 @@ void warn_of_slow_products(train::product_type products) {
 train::model_scores ask(const train::trainer& t, const std::string& out, std::uint32_t questions, std::uint64_t seed) {
   const models::hf::model_folder folder(out);
   const auto model = models::make_torch_shard(folder, {});
+  std::cerr << train::log_test_read(train::default_test_read_log(), "model card of " + out) << "\n";
   return train::measure(t.where(), t.words(), train::score_with(*model), models::world::split::test, seed, questions);
 }
 
