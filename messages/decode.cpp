@@ -86,7 +86,8 @@ payload read(wire::Generate::Reader in) {
 
 payload read(wire::OpenSession::Reader in) {
   return open_session{text(in.getModelDigest(), "openSession.modelDigest"), in.getFirstLayer(), in.getLastLayer(),
-                      in.getHidden(), read_dtype(in.getWire()), in.getPromptTokens(), in.getMaxTokens()};
+                      in.getHidden(), read_dtype(in.getWire()), in.getPromptTokens(), in.getMaxTokens(),
+                      text(in.getRequestId(), "openSession.requestId")};
 }
 
 payload read(wire::Verify::Reader in, slice& out) {

@@ -26,7 +26,7 @@ std::size_t room_of(const hello& x) {
 }
 std::size_t room_of(const status& x) { return room_of(x.roles); }
 std::size_t room_of(const generate& x) { return room_of(x.request_id) + room_of(x.prompt); }
-std::size_t room_of(const open_session& x) { return room_of(x.model_digest); }
+std::size_t room_of(const open_session& x) { return room_of(x.model_digest) + room_of(x.request_id); }
 std::size_t room_of(const tokens& x) { return padded(x.ids.size() * sizeof(token_id)) + room_of(x.text); }
 std::size_t room_of(const failure& x) { return room_of(x.text); }
 

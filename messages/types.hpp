@@ -95,6 +95,7 @@ struct complete {
   std::vector<token_id> stop;
   std::uint32_t max_tokens = 0;
   sampling choose;
+  std::string request_id;  ///< the client's, for the logs
 };
 
 /// To VERIFIER: hold a session over the middle stages. Tells the prompt's length, never its tokens.
@@ -106,6 +107,7 @@ struct open_session {
   dtype wire = dtype::f32;
   std::uint32_t prompt_tokens = 0;
   std::uint32_t max_tokens = 0;
+  std::string request_id;         ///< the client's, for the cloud's logs
 };
 
 /// Which rows come back.

@@ -102,6 +102,7 @@ void write(union_builder u, const open_session& x, piece) {
   out.setWire(number(x.wire));
   out.setPromptTokens(x.prompt_tokens);
   out.setMaxTokens(x.max_tokens);
+  out.setRequestId(text(x.request_id, "openSession.requestId"));
 }
 
 void write(union_builder u, const verify& x, piece data) {

@@ -7,13 +7,14 @@ namespace virga {
 drafter_state::drafter_state(token_source_actor::pointer self_ptr) : self(self_ptr) {}
 
 void drafter_state::begin(call<complete>& c) {
+  auto request_id = c.body.request_id;
   if (auto old = works_.find(c.hdr.session); old != works_.end())
     works_.erase(old);  // an older placement: the new one rolls both caches back
   auto& w = works_.emplace(c.hdr.session, work{c.hdr, c.reply, {std::move(c.body), options.sessions.prefill_rows},
                                                0, {}, {}, {}}).first->second;
   auto& mine = options.config;
   open_session ask{mine.model_digest, mine.first_layer, mine.last_layer, mine.hidden, mine.compute,
-                   w.bookkeeping.prompt_tokens(), w.bookkeeping.max_tokens()};
+                   w.bookkeeping.prompt_tokens(), w.bookkeeping.max_tokens(), std::move(request_id)};
   auto hdr = next_unit(w);
   w.sent_at = self->clock().now();
   self->send(cloud, call<open_session>{hdr, std::move(ask), sink{self}});

@@ -2,6 +2,8 @@
 
 #include "actors/answers.hpp"
 
+#include <spdlog/spdlog.h>
+
 namespace virga {
 
 namespace {
@@ -58,6 +60,8 @@ void verifier_state::open(call<open_session>& c) {
       fail_to(r.reply, old, ec::stale_epoch, "a newer placement of the session was opened", c.hdr.epoch);
     }
   // A newer placement keeps the sequence: its first verify rolls the cache back to the base it names.
+  spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
+               options.node);
   sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0};
   schedule();
   reply_to(c.reply, c.hdr, opened{0, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens});
@@ -128,6 +132,7 @@ void verifier_state::close(const header& hdr) {
     return;
   auto of_engine = hdr;
   of_engine.incarnation = options.incarnation;
+  spdlog::info("session {} closed at {}", to_string(hdr.session), options.node);
   self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});
   sessions_.erase(it);
 }

@@ -80,6 +80,7 @@ void session_state::place() {
   work.stop = options_.source.view.stop;
   work.max_tokens = options_.request.max_tokens - static_cast<std::uint32_t>(emitted_.size());
   work.choose = options_.request.choose;
+  work.request_id = options_.request.request_id;
   self->send(options_.source.source, call<complete>{placement(), std::move(work), sink{self}});
 }
 

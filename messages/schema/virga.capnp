@@ -96,6 +96,7 @@ struct OpenSession {
   wire @4 :UInt8;              # virga::dtype of this session's rows
   promptTokens @5 :UInt32;     # length of the prompt
   maxTokens @6 :UInt32;        # new tokens at most
+  requestId @7 :Text;          # the client's X-Request-Id, for logs
 }
 
 struct Verify {

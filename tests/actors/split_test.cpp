@@ -72,7 +72,7 @@ struct pair : sim {
                       std::uint64_t id = 1) {
     auto log = make_log();
     auto me = listen(log);
-    complete work{std::move(prompt), {}, max_tokens, choose};
+    complete work{std::move(prompt), {}, max_tokens, choose, {}};
     caf::anon_send(draft, call<complete>{header{{0, id}, 1, 0, 0, role::drafter, now() + 100s}, std::move(work), me});
     run();
     listeners.push_back(me);
