@@ -27,22 +27,23 @@ build: setup
 	@echo '[build] compiling with $(JOBS) jobs'
 	@cmake --build --preset release --parallel $(JOBS)
 
-test: 
+test:
 	@$(SETUP) --tests
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory check-dev
 	@echo '[test] running the tests'
 	@VIRGA_TEST_PYTHON="$$($(SETUP) --python)" ctest --preset release --parallel $(JOBS)
 
-# The code that reads what others send, at -O0 under ASan and UBSan: messages, link protocol, loaders.
-DEV_TESTS ?=
+# The code that reads what others send, once more at -O0 under ASan and UBSan: messages, link protocol, loaders.
+DEV_TESTS = messages_types_test messages_codec_test messages_frame_reader_test messages_assembler_test \
+  messages_crc32c_test messages_hostile_test link_protocol_test safetensors_test tokenizer_test folder_test cut_test
+empty :=
+space := $(empty) $(empty)
 check-dev:
-	@if [ -n '$(DEV_TESTS)' ]; then \
-	  echo '[test] building under ASan and UBSan: $(DEV_TESTS)' && \
-	  cmake --preset dev -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING && \
-	  cmake --build --preset dev --parallel $(JOBS) --target $(DEV_TESTS) && \
-	  ctest --preset dev --parallel $(JOBS) $(foreach t,$(DEV_TESTS),-R '^$(t)$$'); \
-	fi
+	@echo '[test] building $(words $(DEV_TESTS)) tests under ASan and UBSan'
+	@cmake --preset dev -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
+	@cmake --build --preset dev --parallel $(JOBS) --target $(DEV_TESTS)
+	@ctest --preset dev --parallel $(JOBS) -R '^($(subst $(space),|,$(strip $(DEV_TESTS))))$$'
 
 demo: build
 	@$(VIRGA) demo --manifest deploy/manifests/demo.yaml --out out/demo

@@ -27,7 +27,7 @@ struct node_view {
 /// Looks at the nodes that the keeper of this run directory holds; each is given at most `limit` to answer.
 std::vector<node_view> look_at(const manifest& m, const run_dir& dir, std::chrono::milliseconds limit);
 
-/// Everything serves: ready, and each strategy that its roles and link promise is there.
+/// Ready, and serving each strategy that its roles promise together with a cloud node of the same machine.
 bool is_complete(const manifest& m, const node_view& n);
 
 enum class up_result { started, was_running };

@@ -1,7 +1,9 @@
 // deploy/main.cpp: the virga command.
 #include "deploy/commands.hpp"
+#include "deploy/eval_command.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/manifest.hpp"
+#include "deploy/train_command.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -32,6 +34,8 @@ void add_commands(CLI::App& app) {
   add_validate_command(app);
   add_cut_command(app);
   add_certs_command(app);
+  add_train_command(app);
+  add_eval_command(app);
   add_node_command(app);
   add_keeper_command(app);
 }

@@ -70,15 +70,18 @@ std::vector<node_view> look_at(const manifest& m, const run_dir& dir, std::chron
 bool is_complete(const manifest& m, const node_view& n) {
   if (!n.ready)
     return false;
-  auto serves = [&](const node_entry& e, role kind) {
+  auto has = [](const node_entry& e, role kind) {
     return std::any_of(e.roles.begin(), e.roles.end(), [&](const role_entry& r) { return r.kind == kind; });
   };
-  if (serves(*n.entry, role::drafter) && !offers(n, strategy::split))
-    return false;
-  for (const auto& l : m.links)
-    if (const auto* cloud = m.find(l.to.value); l.from.value == n.entry->name.value && cloud
-        && cloud->machine == n.entry->machine && serves(*cloud, role::generator) && !offers(n, strategy::cloud))
+  for (const auto& l : m.links) {
+    const auto* cloud = l.from.value == n.entry->name.value ? m.find(l.to.value) : nullptr;
+    if (!cloud || cloud->machine != n.entry->machine)
+      continue;  // another machine may start later
+    if (has(*n.entry, role::drafter) && has(*cloud, role::verifier) && !offers(n, strategy::split))
       return false;
+    if (has(*cloud, role::generator) && !offers(n, strategy::cloud))
+      return false;
+  }
   return true;
 }
 

@@ -137,6 +137,24 @@ class Deployment(unittest.TestCase):
         self.assertEqual(chat.returncode, 0, text)
         self.assertIn("| 100 tokens,", text)
 
+    def test_two_machines_start_their_own_nodes_in_any_order(self):
+        self.toy.write_manifest(lambda text: "security: {certs: certs}\n" + text.replace("kind: cloud", "kind: cloud\n    machine: big")
+                                .replace("kind: edge", "kind: edge\n    machine: small"))
+        self.assertEqual(self.toy.run("certs", "toy.yaml", "--out", "certs").returncode, 0)
+        both = self.toy.run("up", "toy.yaml")
+        self.assertEqual(both.returncode, 2)
+        self.assertIn("spans the machines big, small", both.stderr)
+        self.assertEqual(self.toy.run("up", "toy.yaml", "--machine", "small").returncode, 0)
+        self.assertEqual(set(self.toy.processes().values()), {"keeper", "edge-1"})
+        other = Toy(VIRGA, tempfile.mkdtemp(dir=self.folder.name))  # another runtime folder: the other machine
+        other.folder = self.toy.folder
+        self.assertEqual(other.run("up", "toy.yaml", "--machine", "big").returncode, 0)
+        try:
+            self.assertTrue(wait_until(lambda: "split" in self.toy.node("edge-1")["status"]["strategies"]))
+        finally:
+            self.assertEqual(other.run("down").returncode, 0)
+        self.down()
+
     def answering(self):
         return sum(e["sequences"] for e in self.toy.node("edge-1")["status"]["engines"])
 
