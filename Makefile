@@ -34,16 +34,16 @@ test:
 	@echo '[test] running the tests'
 	@VIRGA_TEST_PYTHON="$$($(SETUP) --python)" ctest --preset release --parallel $(JOBS)
 
-# The code that reads what others send, once more at -O0 under ASan and UBSan: messages, link protocol, loaders.
-DEV_TESTS = messages_types_test messages_codec_test messages_frame_reader_test messages_assembler_test \
-  messages_crc32c_test messages_hostile_test link_protocol_test safetensors_test tokenizer_test folder_test cut_test
+# The code that reads what others send, at -O0 under ASan and UBSan: messages, link protocol, loaders.
+DEV_TESTS = $(patsubst %,messages_%_test,types type_ids crc32c codec frame_reader assembler hostile) \
+  link_protocol_test safetensors_test folder_test tokenizer_test cut_test
 empty :=
-space := $(empty) $(empty)
+either = $(subst $(empty) ,|,$(strip $(1)))
 check-dev:
-	@echo '[test] building $(words $(DEV_TESTS)) tests under ASan and UBSan'
+	@echo '[test] building the readers of foreign bytes under ASan and UBSan'
 	@cmake --preset dev -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
 	@cmake --build --preset dev --parallel $(JOBS) --target $(DEV_TESTS)
-	@ctest --preset dev --parallel $(JOBS) -R '^($(subst $(space),|,$(strip $(DEV_TESTS))))$$'
+	@ctest --preset dev --parallel $(JOBS) -R '^($(call either,$(DEV_TESTS)))$$'
 
 demo: build
 	@$(VIRGA) demo --manifest deploy/manifests/demo.yaml --out out/demo
