@@ -4,6 +4,13 @@
 
 namespace virga {
 
+namespace {
+
+/// The first call of a placement opens it.
+constexpr std::uint32_t open_unit = 1;
+
+} // namespace
+
 drafter_state::drafter_state(token_source_actor::pointer self_ptr) : self(self_ptr) {}
 
 void drafter_state::begin(call<complete>& c) {
@@ -15,9 +22,9 @@ void drafter_state::begin(call<complete>& c) {
   auto& mine = options.config;
   open_session ask{mine.model_digest, mine.first_layer, mine.last_layer, mine.hidden, mine.compute,
                    w.bookkeeping.prompt_tokens(), w.bookkeeping.max_tokens(), std::move(request_id)};
-  auto hdr = next_unit(w);
-  w.sent_at = self->clock().now();
-  self->send(cloud, call<open_session>{hdr, std::move(ask), sink{self}});
+  // Nobody waits for `opened`: the first rows follow at once, and order is kept on the way. A refusal comes before theirs.
+  self->send(cloud, call<open_session>{next_unit(w), std::move(ask), sink{self}});
+  run_input(w);
 }
 
 header drafter_state::next_unit(work& w) {
@@ -28,25 +35,22 @@ header drafter_state::next_unit(work& w) {
 
 void drafter_state::on_answer(answer& a) {
   auto it = works_.find(a.hdr.session);
-  if (it == works_.end() || it->second.hdr.epoch != a.hdr.epoch || it->second.unit != a.hdr.unit)
+  if (it == works_.end() || it->second.hdr.epoch != a.hdr.epoch)
     return;
   auto& w = it->second;
+  if (a.hdr.unit != w.unit && a.hdr.unit != open_unit)
+    return;
   w.wire.bytes_up += a.wire.bytes_up;
   w.wire.bytes_down += a.wire.bytes_down;
   if (auto* why = std::get_if<failure>(&a.body))
     return give_up(w, std::move(*why));
   if (std::holds_alternative<opened>(a.body))
-    return on_opened(w);
+    return;
   if (auto* done = std::get_if<stepped>(&a.body))
     return on_stepped(w, *done);
   if (auto* rows = std::get_if<verified>(&a.body))
     return on_verified(w, *rows);
   give_up(w, {ec::internal, 0, "an answer of the wrong kind"});
-}
-
-void drafter_state::on_opened(work& w) {
-  count_round_trip(w, {});
-  run_input(w);
 }
 
 void drafter_state::run_input(work& w) {

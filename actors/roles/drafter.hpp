@@ -41,7 +41,6 @@ private:
   };
   header next_unit(work& w);
   void run_input(work& w);
-  void on_opened(work& w);
   void on_stepped(work& w, stepped& done);
   void on_verified(work& w, verified& done);
   void send_rows(work& w, tensor rows);
