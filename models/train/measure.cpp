@@ -116,20 +116,24 @@ model_scores measure(const world::world& w, const world::vocabulary& words, cons
 }
 
 std::vector<score_row_text> model_scores::rows() const {
-  return {row("fact, people by popularity", fact_zipf),
-          row("fact, people uniform", fact_uniform),
-          row("friend", friend_of),
-          row("two-hop, pairs seen in training", two_hop_seen),
-          row("two-hop, held-out pairs", two_hop_held_out),
-          row("describe, held-out requests", describe),
-          row("sketch level 1, held-out requests", sketch),
-          row("sketch level 2, held-out requests", brief),
-          row("expand level 1, people not expanded in training", expand),
-          row("expand level 2, people not expanded in training", expand_brief),
-          row("expand level 1, counterfactual sketches", expand_counterfactual),
-          row("expand level 2, counterfactual sketches", expand_brief_counterfactual),
-          {"first-token confidence, AUC", first_token.value, first_token.range, facts_asked},
-          {"prompt-only familiarity, AUC", familiarity.value, familiarity.range, facts_asked}};
+  std::vector<score_row_text> all{
+      row("fact, people by popularity", fact_zipf),
+      row("fact, people uniform", fact_uniform),
+      row("friend", friend_of),
+      row("two-hop, pairs seen in training", two_hop_seen),
+      row("two-hop, held-out pairs", two_hop_held_out),
+      row("describe, held-out requests", describe),
+      row("sketch level 1, held-out requests", sketch),
+      row("sketch level 2, held-out requests", brief),
+      row("expand level 1, people not expanded in training", expand),
+      row("expand level 2, people not expanded in training", expand_brief),
+      row("expand level 1, counterfactual sketches", expand_counterfactual),
+      row("expand level 2, counterfactual sketches", expand_brief_counterfactual)};
+  if (fact_zipf.right > 0 && fact_zipf.right < fact_zipf.asked) {  // else there is nothing to tell apart
+    all.push_back({"first-token confidence, AUC", first_token.value, first_token.range, facts_asked});
+    all.push_back({"prompt-only familiarity, AUC", familiarity.value, familiarity.range, facts_asked});
+  }
+  return all;
 }
 
 } // namespace virga::models::train

@@ -174,7 +174,7 @@ question make_question(const world& w, request r) {
 
 std::vector<question> make_questions(const world& w, split s, std::uint64_t seed, const mixture& mix,
                                      std::uint32_t count) {
-  random_source random(mix64(seed, 1001));
+  random_source random(mix64(mix64(seed, 1001), static_cast<std::uint64_t>(s)));
   std::vector<question> questions;
   for (std::uint32_t i = 0; i < count; ++i) {
     questions.push_back(make_question(w, draw_request(w, s, mix, random)));
@@ -184,7 +184,7 @@ std::vector<question> make_questions(const world& w, split s, std::uint64_t seed
 
 std::vector<question> make_counterfactuals(const world& w, split s, std::uint64_t seed, bool brief_sketch,
                                            std::uint32_t count) {
-  random_source random(mix64(seed, 1002));
+  random_source random(mix64(mix64(seed, 1002), static_cast<std::uint64_t>(s)));
   std::vector<question> questions;
   for (std::uint32_t i = 0; i < count; ++i) {
     questions.push_back(make_question(w, draw_counterfactual(w, s, brief_sketch, random)));

@@ -187,6 +187,7 @@ TEST_CASE("question sets repeat with their seed", "[models][world][tasks]") {
   };
   CHECK(prompts(1) == prompts(1));
   CHECK(prompts(1) != prompts(2));
+  CHECK(make_questions(w, split::test, 1, {}, 1)[0].prompt != make_questions(w, split::validation, 1, {}, 1)[0].prompt);
 }
 
 TEST_CASE("requests that break the rules are refused with a sentence", "[models][world][tasks]") {
