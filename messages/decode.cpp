@@ -81,7 +81,7 @@ payload read(wire::Hello::Reader in) {
 payload read(wire::Generate::Reader in) {
   return generate{read_strategy(in.getHow()), text(in.getRequestId(), "generate.requestId"),
                   text(in.getPrompt(), "the prompt", limits::prompt_bytes, ec::bad_request), in.getMaxTokens(),
-                  sampling{in.getTemperature(), in.getSeed()}};
+                  sampling{in.getTemperature(), in.getSeed()}, in.getChat()};
 }
 
 payload read(wire::OpenSession::Reader in) {

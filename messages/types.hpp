@@ -87,6 +87,7 @@ struct generate {
   std::string prompt;            ///< rendered text; tokenised where the session runs
   std::uint32_t max_tokens = 0;  ///< new tokens at most
   sampling choose;
+  bool chat = false;             ///< the prompt is a chat's last message: right only for models with that template
 };
 
 /// To GENERATOR or DRAFTER: continue these tokens until a stop token or `max_tokens`. Never crosses a link.

@@ -91,6 +91,7 @@ void write(union_builder u, const generate& x, piece) {
   out.setMaxTokens(x.max_tokens);
   out.setTemperature(x.choose.temperature);
   out.setSeed(x.choose.seed);
+  out.setChat(x.chat);
 }
 
 void write(union_builder u, const open_session& x, piece) {

@@ -91,7 +91,7 @@ void front::start(const api_request& r, const http_request& from, std::shared_pt
   spdlog::info("request begins request_id={} session={} strategy={} client={} stream={} prompt_bytes={} max_tokens={}",
                from.request_id, to_string(session), to_string(r.how), from.client, r.stream, r.prompt.size(),
                r.max_tokens);
-  generate g{r.how, from.request_id, r.prompt, r.max_tokens, {r.temperature, r.seed.value_or(session.lo)}};
+  generate g{r.how, from.request_id, r.prompt, r.max_tokens, {r.temperature, r.seed.value_or(session.lo)}, r.chat};
   ports_.ask(e.site, e.hdr, std::move(g));
   answering_.emplace(session, std::move(e));
   ++counts_.requests;

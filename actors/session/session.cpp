@@ -8,6 +8,9 @@ namespace virga {
 
 namespace {
 
+/// The chat template that gateways render now; a model with another one would get a prompt that it was not trained on.
+constexpr std::string_view last_message = "{{ messages[-1]['content'] }}";
+
 /// How long a lost session waits before it asks again.
 constexpr auto retry_delay = std::chrono::milliseconds(100);
 
@@ -38,6 +41,9 @@ void session_state::start(session_options o) {
   if (options_.hdr.deadline <= now)
     return fail(ec::deadline_exceeded, "the deadline passed before the request began");
   self->delayed_send(self, options_.hdr.deadline - now, tick_atom::value);
+  if (request.chat && view.chat_template != last_message)
+    return fail(ec::unsupported, "messages: the model's chat template is not supported yet: send the rendered prompt to "
+                                 "/v1/completions");
   try {
     prompt_ = view.tok->encode(request.prompt, true);
   } catch (const std::exception& e) {

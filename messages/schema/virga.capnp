@@ -86,6 +86,7 @@ struct Generate {
   maxTokens @3 :UInt32;        # new tokens at most
   temperature @4 :Float64;     # 0: greedy
   seed @5 :UInt64;             # of the Gumbel noise
+  chat @6 :Bool;               # the prompt is the last message of a chat
 }
 
 struct OpenSession {

@@ -208,6 +208,20 @@ TEST_CASE_METHOD(fixture, "a prompt that cannot be answered is refused with the 
   CHECK(seen->asked.empty());
 }
 
+TEST_CASE_METHOD(fixture, "a chat is refused when the model has another template than the one that is rendered",
+                 "[actors][session]") {
+  header hdr{{0, 9}, 0, 0, 0, role::session_host, now() + 10s};
+  generate g;
+  g.how = strategy::split;
+  g.prompt = "hi";
+  g.max_tokens = 5;
+  g.chat = true;
+  caf::anon_send(host, call<generate>{hdr, g, me});
+  run();
+  CHECK(end().error == ec::unsupported);
+  CHECK(seen->asked.empty());
+}
+
 TEST_CASE_METHOD(fixture, "the answer is cut to the context", "[actors][session]") {
   ask_for(std::string(62, 'x'));
   REQUIRE(seen->asked.size() == 1);

@@ -106,8 +106,8 @@ TEST_CASE("what is beyond a limit is not written", "[messages][codec]") {
   CHECK(refusal(hello{1, "", text, "", 0, 0, 0, dtype::f32, {}}) == ec::bad_frame);
   CHECK(refusal(hello{1, "", "", text, 0, 0, 0, dtype::f32, {}}) == ec::bad_frame);
   CHECK(refusal(status{std::vector<role_status>(limits::list_items + 1)}) == ec::bad_frame);
-  CHECK(refusal(generate{strategy::hat, text, "", 1, {}}) == ec::bad_frame);
-  CHECK(refusal(generate{strategy::hat, "", std::string(limits::prompt_bytes + 1, 'x'), 1, {}}) == ec::bad_request);
+  CHECK(refusal(generate{strategy::hat, text, "", 1, {}, false}) == ec::bad_frame);
+  CHECK(refusal(generate{strategy::hat, "", std::string(limits::prompt_bytes + 1, 'x'), 1, {}, true}) == ec::bad_request);
   CHECK(refusal(open_session{text, 0, 0, 0, dtype::f32, 0, 0, ""}) == ec::bad_frame);
   CHECK(refusal(open_session{"", 0, 0, 0, dtype::f32, 0, 0, text}) == ec::bad_frame);
   CHECK(refusal(tokens{0, std::vector<token_id>(limits::tokens_per_frame + 1), ""}) == ec::bad_frame);

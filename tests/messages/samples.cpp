@@ -32,7 +32,7 @@ static auto parts(const status& x) { return std::tie(x.roles); }
 static auto parts(const ping& x) { return std::tie(x.stamp); }
 static auto parts(const pong& x) { return std::tie(x.stamp); }
 static auto parts(const credit& x) { return std::tie(x.bytes); }
-static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose); }
+static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose, x.chat); }
 static auto parts(const open_session& x) {
   return std::tie(x.model_digest, x.first_layer, x.last_layer, x.hidden, x.wire, x.prompt_tokens, x.max_tokens,
                   x.request_id);
@@ -103,7 +103,7 @@ std::vector<frame> of_each(rng& r, const sizes& s) {
     hello{any_u32(r), text(), text(), text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_roles(r, s.list)},
     status{any_roles(r, s.list)}, ping{r()}, pong{r()}, credit{r()},
     generate{any_of<strategy>(r, strategy_count), text(), any_text(r, s.prompt), any_u32(r),
-             sampling{std::bit_cast<double>(r()), r()}},
+             sampling{std::bit_cast<double>(r()), r()}, r() % 2 == 0},
     open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r), text()},
     verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
     verified{r(), rows(), {r(), r()}}, tokens{r(), any_ids(r, s.ids), text()}, any_outcome(r, s),
