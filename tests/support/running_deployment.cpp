@@ -1,5 +1,7 @@
 #include "tests/support/running_deployment.hpp"
 
+#include "deploy/http_client.hpp"
+
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -92,15 +94,21 @@ void running_deployment::signal(const std::string& node, int number) const {
   deploy::send_signal(process_of(node), number);
 }
 
+/// Asks this node alone: a frozen neighbour would hold up a look at all of them.
 bool running_deployment::await(const std::string& node, const std::string& strategy, bool served,
                                std::chrono::milliseconds limit) const {
-  auto m = deploy::running_manifest(dir_);
+  deploy::http_request ready;
+  ready.path = "/health/ready";
   for (auto until = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < until;) {
-    for (auto& n : deploy::look_at(m, dir_, 500ms))
-      if (n.entry->name.value == node
-          && (std::find(n.strategies.begin(), n.strategies.end(), strategy) != n.strategies.end()) == served)
+    try {
+      ready.port = static_cast<std::uint16_t>(std::stoul(deploy::read_whole(dir_.node(node) / "admin.port")));
+      auto body = deploy::http_call(ready, 500ms).body;
+      if ((body.find('"' + strategy + '"') != std::string::npos) == served)
         return true;
-    std::this_thread::sleep_for(50ms);
+    } catch (const std::exception&) {
+      // not there now
+    }
+    std::this_thread::sleep_for(20ms);
   }
   return false;
 }
