@@ -54,14 +54,18 @@ public:
       reap();
     }
     stop_all();
-    fs::remove_all(dir_.root);
+    remove_run_dir(dir_);
   }
 
 private:
   void start_due() {
     for (auto& n : nodes_)
       if (n.start_at && *n.start_at <= clock::now())
-        start(n);
+        try {
+          start(n);
+        } catch (const std::exception& e) {
+          gone(n, e.what());
+        }
   }
 
   void start(supervised& n) {
@@ -111,18 +115,18 @@ private:
 
   void ended(supervised& n, int status) {
     n.now.pid = 0;
-    n.now.reason = how_it_ended(status, logs_ / (n.now.name + ".log"));
-    std::cout << n.now.name << " " << n.now.reason << std::endl;
-    if (asked_to_stop_) {
-      n.now.state = "ended";
-      return;
-    }
     bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == 2;  // bad input stays bad
-    n.start_at = hopeless ? std::nullopt : n.policy.ended(clock::now());
-    n.now.state = n.start_at ? "waiting" : "failed";
-    if (n.start_at)
-      ++n.now.restarts;
-    else
+    gone(n, how_it_ended(status, logs_ / (n.now.name + ".log")), hopeless);
+  }
+
+  /// Started again, or not.
+  void gone(supervised& n, const std::string& reason, bool hopeless = false) {
+    n.now.reason = reason;
+    std::cout << n.now.name << " " << reason << std::endl;
+    n.start_at = hopeless || asked_to_stop_ ? std::nullopt : n.policy.ended(clock::now());
+    n.now.state = n.start_at ? "waiting" : asked_to_stop_ ? "ended" : "failed";
+    n.now.restarts += n.start_at.has_value();
+    if (n.now.state == "failed")
       std::cout << n.now.name << " is given up" << std::endl;
   }
 
@@ -131,7 +135,11 @@ private:
     for (const auto& n : nodes_)
       all.push_back({{"name", n.now.name}, {"state", n.now.state}, {"pid", n.now.pid}, {"restarts", n.now.restarts},
                      {"reason", n.now.reason}});
-    write_whole(dir_.keeper_state(), boost::json::serialize(all));
+    try {
+      write_whole(dir_.keeper_state(), boost::json::serialize(all));
+    } catch (const std::exception& e) {
+      std::cout << e.what() << std::endl;  // a full disk is no reason to end the nodes
+    }
   }
 
   bool any_running() const {

@@ -134,11 +134,11 @@ up_result join_running(const manifest& m, const run_dir& dir, std::chrono::secon
 up_result bring_up(const manifest& m, const std::string& machine, std::chrono::seconds limit, const say_function& say) {
   auto here = machine_of(m, machine);
   auto dir = run_dir_of(m.deployment);
-  fs::create_directories(dir.root);
+  make_run_dir(dir);
   if (!lock_file::try_take(dir.lock_file()))
     return join_running(m, dir, limit, say);
   remove_leftovers(dir);
-  fs::create_directories(dir.root);
+  make_run_dir(dir);
   auto lock = lock_file::try_take(dir.lock_file());
   if (!lock)
     return join_running(m, dir, limit, say);
@@ -181,7 +181,7 @@ bool take_down(const run_dir& dir) {
     send_signal(p, SIGKILL);
   if (!wait_until_gone(all, 5s))
     throw failed("process " + std::to_string(all.front().pid) + " does not end even when killed: is its disk gone?");
-  fs::remove_all(dir.root);
+  remove_run_dir(dir);
   return something;
 }
 

@@ -20,11 +20,8 @@ struct options {
 
 /// The node's own folder when nobody gave one: gone when the node ends.
 struct own_folder {
-  explicit own_folder(const std::string& name) : dir{runtime_home() / name} { fs::create_directories(dir.root); }
-  ~own_folder() {
-    std::error_code ignored;
-    fs::remove_all(dir.root, ignored);
-  }
+  explicit own_folder(const std::string& name) : dir(run_dir_of(name)) { make_run_dir(dir); }
+  ~own_folder() { remove_run_dir(dir); }
   own_folder(const own_folder&) = delete;
   own_folder& operator=(const own_folder&) = delete;
   run_dir dir;

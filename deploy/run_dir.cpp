@@ -22,23 +22,42 @@ fs::path from_environment(const char* variable, const fs::path& fallback) {
 
 fs::path home() { return from_environment("HOME", "/tmp"); }
 
-} // namespace
-
+/// Of all of this user's deployments. Not there: fine.
 fs::path runtime_home() {
   auto dir = from_environment("XDG_RUNTIME_DIR", "/tmp") / ("virga-" + std::to_string(::geteuid()));
-  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
-    throw failed(dir.string() + " cannot be made: " + std::strerror(errno));
   struct stat info {};
-  if (::lstat(dir.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 077) != 0)
+  if (::lstat(dir.c_str(), &info) != 0 && errno == ENOENT)
+    return dir;
+  if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 077) != 0)
     throw failed(dir.string() + " is not a folder of yours alone (mode 0700): remove it, or set XDG_RUNTIME_DIR to one that is");
   return dir;
 }
 
+void make_private(const fs::path& dir) {
+  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
+    throw failed(dir.string() + " cannot be made: " + std::strerror(errno));
+}
+
+} // namespace
+
 run_dir run_dir_of(const std::string& deployment) { return {runtime_home() / deployment}; }
+
+void make_run_dir(const run_dir& dir) {
+  make_private(dir.root.parent_path());
+  runtime_home();  // is it ours?
+  make_private(dir.root);
+}
+
+void remove_run_dir(const run_dir& dir) {
+  std::error_code ignored;
+  fs::remove_all(dir.root, ignored);
+  ::rmdir(dir.root.parent_path().c_str());  // only when it is empty
+}
 
 std::vector<std::string> known_deployments() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(runtime_home()))
+  std::error_code not_there;
+  for (const auto& entry : fs::directory_iterator(runtime_home(), not_there))
     if (entry.is_directory() && entry.path().filename().string().find('+') == std::string::npos)  // + : one node of its own
       names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());

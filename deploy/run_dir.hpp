@@ -29,12 +29,15 @@ struct run_dir {
   }
 };
 
-/// The folder of this user's deployments, made with mode 0700 when missing.
-/// @throws failed when it is not ours alone (somebody else made it first)
-std::filesystem::path runtime_home();
-
 /// Names the folder; makes nothing.
+/// @throws failed when the folder of this user's deployments is there and not ours alone (somebody else made it first)
 run_dir run_dir_of(const std::string& deployment);
+
+/// Makes the folder, and the user's, with mode 0700; what is there stays. @throws failed
+void make_run_dir(const run_dir& dir);
+
+/// Removes the folder with all in it, and the user's when it is the last.
+void remove_run_dir(const run_dir& dir);
 
 /// Deployments that have a run directory, running or not.
 std::vector<std::string> known_deployments();

@@ -91,6 +91,14 @@ class Commands(unittest.TestCase):
         self.assertRegex(self.ok("--version").stdout, r"^virga \d+\.\d+\.\d+\n$")
         self.assertEqual(self.toy.leftovers(), [])
 
+    def test_a_runtime_folder_that_others_can_enter_is_refused(self):
+        (self.toy.folder / f"run/virga-{os.geteuid()}").mkdir()
+        (self.toy.folder / f"run/virga-{os.geteuid()}").chmod(0o777)
+        result = self.toy.run("up", "toy.yaml")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("is not a folder of yours alone (mode 0700)", result.stderr)
+        self.assertEqual(self.toy.processes(), {})
+
     def test_one_node_runs_in_the_foreground_and_drains_on_sigterm(self):
         self.assertIn("run `virga certs`", self.refused("node", "--manifest", "toy.yaml", "--name", "edge-1"))
         self.ok("certs", "toy.yaml", "--out", "certs")

@@ -117,7 +117,7 @@ class Toy:
 
     def leftovers(self) -> list:
         """What a stopped deployment must not leave: processes, files, ports."""
-        files = [str(p) for p in (self.folder / "run").rglob("*") if p.name != f"virga-{os.geteuid()}"]
+        files = [str(p) for p in (self.folder / "run").rglob("*")]
         ports = [p for p in (self.listen, self.gateway) if not is_free(p)]
         return [*self.processes().items(), *files, *ports]
 
