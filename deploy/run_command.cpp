@@ -69,7 +69,7 @@ token_id next_token(models::shard& shard, models::sequence seq, std::uint64_t ba
 result generate(const models::hf::model_folder& folder, models::shard& shard, const options& o, const std::string& prompt) {
   auto tok = models::load_tokenizer(folder.dir());
   const auto& stop = folder.generation().eos;
-  auto input = tok->encode(prompt, true);
+  auto input = tok->encode(prompt);
   result r;
   r.prompt_tokens = input.size();
   if (input.empty() || input.size() >= shard.info().max_positions)

@@ -113,7 +113,7 @@ void train_model(const train_options& o) {
 void add_train_command(CLI::App& app) {
   auto* command = app.add_subcommand("train", "Train one of the shipped models from nothing; a killed run goes on when started again");
   auto o = std::make_shared<train_options>();
-  command->add_option("model", o->model, "cloud or edge-s")->required();
+  command->add_option("model", o->model, "cloud, edge-m or edge-s")->required();
   command->add_option("--out", o->out, "The model's folder; also holds the checkpoint while it runs")->required();
   command->add_option("--million-tokens", o->million_tokens, "Tokens to see; the recipe's own number by default");
   command->add_option("--seed", o->seed, "Of weights and batches; the recipe's own by default");

@@ -74,20 +74,44 @@ struct tensor {
 
 // -- what one asks for ------------------------------------------------------------------------------------------------
 
-/// How the next token is chosen: argmax(log p + Gumbel(seed, choice, position)); temperature 0 is greedy.
+struct token_bias {
+  token_id id = 0;
+  double bias = 0;  ///< added to the logit
+};
+
+/// How the next token is chosen. In this order: bias, penalties, temperature, top-k, top-p, min-p, then
+/// argmax(log p + Gumbel(seed, choice, position)); temperature 0 is greedy. The defaults filter nothing.
 struct sampling {
-  double temperature = 0;
+  double temperature = 0;              ///< 0 or more, finite
   std::uint64_t seed = 0;
+  std::uint32_t top_k = 0;             ///< the k likeliest tokens; 0: all
+  double top_p = 1;                    ///< in (0, 1]: the fewest likeliest tokens that have this probability together
+  double min_p = 0;                    ///< in [0, 1]: tokens with at least this share of the likeliest one's probability
+  double repetition_penalty = 1;       ///< above 0: logits of tokens seen in prompt or answer are divided (multiplied when negative) by it
+  double presence_penalty = 0;         ///< subtracted once from logits of tokens seen in the answer
+  double frequency_penalty = 0;        ///< subtracted as often as the token stands in the answer
+  std::vector<token_bias> logit_bias{};  ///< each id at most once
+
+  /// Whether the choice depends on the tokens before it.
+  bool looks_back() const noexcept { return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0; }
+};
+
+/// One message of a chat.
+struct chat_message {
+  std::string role;     ///< system, user or assistant
+  std::string content;  ///< text parts joined
 };
 
 /// To SESSION HOST: answer this prompt. Goes across the link when the strategy's session lives on the other side.
 struct generate {
   strategy how = strategy::cloud;
   std::string request_id;        ///< the client's X-Request-Id, in every log line about this session
-  std::string prompt;            ///< rendered text; tokenised where the session runs
+  std::string prompt;            ///< plain text; tokenised where the session runs. Empty when there are messages
   std::uint32_t max_tokens = 0;  ///< new tokens at most
   sampling choose;
   bool chat = false;             ///< the prompt is a chat's last message: right only for models with that template
+  std::vector<chat_message> messages{};  ///< a chat; rendered by the template of the model that answers
+  std::vector<std::string> stop{};       ///< texts that end the answer and are not part of it
 };
 
 /// To GENERATOR or DRAFTER: continue these tokens until a stop token or `max_tokens`. Never crosses a link.
@@ -96,7 +120,8 @@ struct complete {
   std::vector<token_id> stop;
   std::uint32_t max_tokens = 0;
   sampling choose;
-  std::string request_id;  ///< the client's, for the logs
+  std::string request_id;      ///< the client's, for the logs
+  std::uint32_t answered = 0;  ///< the last tokens of `prompt` that an earlier placement answered: penalties count them
 };
 
 /// To VERIFIER: hold a session over the middle stages. Tells the prompt's length, never its tokens.

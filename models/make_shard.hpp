@@ -2,20 +2,22 @@
 #pragma once
 
 #include "models/hf/folder.hpp"
+#include "models/progress.hpp"
 
 #include <memory>
 
 namespace virga::models {
 
 struct shard_options {
-  dtype compute = dtype::f32;                    ///< f32 or f64
+  dtype compute = dtype::f32;                    ///< f64, f32, or bf16: weights and KV in bf16, rows and logits in f32
   std::uint64_t kv_bytes = 256u * 1024 * 1024;   ///< bound on KV memory
   std::vector<stage> stages;                     ///< empty: those of the folder; else some of them, cut as finely as wanted
+  load_progress progress{};                        ///< told while weights are converted; may be empty
 };
 
-/// @throws bad_model when the folder does not hold the stages, or `compute` is neither f32 nor f64 (both makers)
+/// @throws bad_model when the folder does not hold the stages, or the maker cannot compute in `compute` (both makers)
 ///
-/// Plain C++, every output summed in an order fixed by its own row and keys: bit-identical over cuts, chunks, truncation
+/// Plain C++ in f64 or f32, every output summed in an order fixed by its own row and keys: bit-identical over cuts, chunks, truncation
 /// and ragged batches. The oracle, and the shard of the simulation.
 std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options);
 

@@ -14,7 +14,7 @@ namespace {
 shard_info make_info(const hf::model_folder& folder, const shard_options& options) {
   auto& c = folder.config();
   return {stages_for(folder, options), c.num_hidden_layers, c.hidden_size, c.vocab_size, c.max_position_embeddings,
-          options.compute, folder.digest()};
+          options.compute, options.compute, folder.digest()};
 }
 
 std::vector<std::uint32_t> lane_starts(const std::vector<stage>& stages) {

@@ -84,11 +84,13 @@ double gumbel(std::uint64_t seed, token_id token, std::uint64_t position) noexce
   return -std::log(-std::log(uniform));
 }
 
-choice choose_token(std::span<const double> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n) {
+choice choose_token(std::span<const double> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
+                    const seen_tokens&) {
   return choose(logits, how, position, top_n);
 }
 
-choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n) {
+choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
+                    const seen_tokens&) {
   return choose(logits, how, position, top_n);
 }
 

@@ -5,15 +5,28 @@
 #include "models/shard.hpp"
 
 #include <span>
+#include <string>
 
 namespace virga::models {
 
 /// Standard Gumbel noise of one (seed, token, position): counter-based, no state.
 double gumbel(std::uint64_t seed, token_id token, std::uint64_t position) noexcept;
 
+/// The tokens before the one to choose, for penalties: all of them, the first `prompt` being the prompt.
+struct seen_tokens {
+  std::span<const token_id> all;
+  std::size_t prompt = 0;
+};
+
 /// Chooses from one row. @param logits [vocab] @param position absolute position that the chosen token will have
-/// Ties go to the lowest id. A row with NaN throws bad_segment.
-choice choose_token(std::span<const double> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n);
-choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n);
+/// @param before needed where `how` looks back
+/// Ties go to the lowest id, in filters as well. A row with NaN, or `how` outside its ranges, throws bad_segment.
+choice choose_token(std::span<const double> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
+                    const seen_tokens& before = {});
+choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
+                    const seen_tokens& before = {});
+
+/// Says what is wrong with `how`: the field, its value and its range; "" when nothing. @param vocab bounds the biased ids
+std::string complaint(const sampling& how, std::uint32_t vocab);
 
 } // namespace virga::models

@@ -35,7 +35,8 @@ struct shard_info {
   std::uint32_t hidden = 0;
   std::uint32_t vocab = 0;
   std::uint32_t max_positions = 0;  ///< context
-  dtype compute = dtype::f32;       ///< dtype of all rows and logits in and out
+  dtype compute = dtype::f32;       ///< dtype of all rows and logits in and out: f64 or f32
+  dtype weights = dtype::f32;       ///< of weights and KV: as `compute`, or bf16 below f32 rows
   std::string model_digest;         ///< of the whole model, also when only a part is held
 };
 
@@ -49,6 +50,10 @@ struct wants {
   rows_wanted tokens = rows_wanted::none;  ///< choices of a `head` run, 1 or count of them
   sampling choose;                         ///< for `tokens`
   std::uint32_t top_n = 0;                 ///< best ids with their log-probability in each choice
+  /// Where `choose` looks back: the tokens at the positions 0 .. base + count - 1, of which the first `prompt_tokens` are
+  /// the prompt. Else empty.
+  std::vector<token_id> context;
+  std::uint32_t prompt_tokens = 0;
 };
 
 /// One piece of work for one sequence. Row i stands at absolute position base + i; a query at position p sees the keys
@@ -71,8 +76,8 @@ struct scored_token {
 /// One chosen token. The choice for row i is keyed by its own position base + i + 1 (see sampler.hpp).
 struct choice {
   token_id id = 0;
-  double logprob = 0;     ///< of `id`, natural logarithm, before temperature
-  double confidence = 0;  ///< the largest probability of the row, before temperature
+  double logprob = 0;     ///< of `id`, natural logarithm, of the model's own distribution: before bias, penalties, temperature
+  double confidence = 0;  ///< the largest probability of that distribution
   std::vector<scored_token> top;
 };
 

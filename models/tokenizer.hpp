@@ -12,23 +12,39 @@
 
 namespace virga::models {
 
+/// Bytes [begin, end) of a text.
+struct text_range {
+  std::size_t begin = 0, end = 0;
+  bool operator==(const text_range&) const = default;
+};
+
+struct encode_options {
+  bool add_special = true;    ///< the post-processor's tokens, such as a leading <bos>
+  bool parse_special = false; ///< special tokens written in the text become those tokens; else they stay text
+  /// With parse_special: where they stay text all the same, such as what a user wrote in a rendered chat. Ascending.
+  std::vector<text_range> literal{};
+};
+
 class tokenizer {
 public:
   virtual ~tokenizer() = default;
 
-  /// With the post-processor's special tokens (such as a leading <bos>) when `add_special`. Special tokens written in
-  /// the text stay text. A word outside the vocabulary is the unknown token, or bad_segment when there is none.
-  virtual std::vector<token_id> encode(std::string_view text, bool add_special) const = 0;
+  /// Added tokens that are not special (`"special": false`) are read from text always, as the tokenizers library does.
+  /// @throws bad_segment for text that is no UTF-8 (naming the byte), and for a word outside the vocabulary when there
+  ///   is no unknown token
+  virtual std::vector<token_id> encode(std::string_view text, const encode_options& how = {}) const = 0;
 
-  /// Special tokens are left out. Unknown ids: bad_segment.
-  virtual std::string decode(const std::vector<token_id>& ids) const = 0;
+  /// Always UTF-8: bytes of tokens that make none come out as U+FFFD. @param skip_special leave special tokens out
+  /// @throws bad_segment for an unknown id
+  virtual std::string decode(const std::vector<token_id>& ids, bool skip_special = true) const = 0;
 
+  /// Highest id + 1 that has a token; a model's vocabulary may be larger.
   virtual std::uint32_t vocab_size() const = 0;
   virtual std::optional<token_id> id_of(std::string_view token) const = 0;
 };
 
 /// Turns tokens that arrive one by one into pieces of text whose concatenation is decode(all of them).
-/// Holds back what may still change (half a UTF-8 character).
+/// Holds back what may still change (half a UTF-8 character). A push costs about the same however long the text is.
 class text_stream {
 public:
   explicit text_stream(std::shared_ptr<const tokenizer> tok) : tok_(std::move(tok)) {}

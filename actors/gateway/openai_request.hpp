@@ -13,11 +13,6 @@
 
 namespace virga {
 
-struct chat_message {
-  std::string role;     ///< system, user or assistant
-  std::string content;  ///< text parts joined
-};
-
 /// One valid request.
 struct api_request {
   bool chat = false;             ///< which of the two forms, in and out

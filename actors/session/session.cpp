@@ -45,7 +45,7 @@ void session_state::start(session_options o) {
     return fail(ec::unsupported, "messages: the model's chat template is not supported yet: send the rendered prompt to "
                                  "/v1/completions");
   try {
-    prompt_ = view.tok->encode(request.prompt, true);
+    prompt_ = view.tok->encode(request.prompt);
   } catch (const std::exception& e) {
     return fail(ec::bad_request, std::string{"prompt: "} + e.what());
   }

@@ -55,9 +55,9 @@ void word_level::add_words(std::string_view text, std::vector<token_id>& out) co
   flush();
 }
 
-std::vector<token_id> word_level::encode(std::string_view text, bool add_special) const {
+std::vector<token_id> word_level::encode(std::string_view text, const encode_options& how) const {
   std::vector<token_id> out;
-  if (add_special)
+  if (how.add_special)
     out = t_.before;
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size() && !t_.parsed_first.empty();) {
@@ -72,19 +72,19 @@ std::vector<token_id> word_level::encode(std::string_view text, bool add_special
     begin = at += hit->size();
   }
   add_words(text.substr(begin), out);
-  if (add_special)
+  if (how.add_special)
     out.insert(out.end(), t_.after.begin(), t_.after.end());
   return out;
 }
 
-std::string word_level::decode(const std::vector<token_id>& ids) const {
+std::string word_level::decode(const std::vector<token_id>& ids, bool skip_special) const {
   std::string out;
   bool first = true;
   for (auto id : ids) {
     if (id >= t_.words.size() || !t_.words[id])
       throw bad_segment("the token id " + std::to_string(id) + " is not in the tokenizer, which has "
                         + std::to_string(t_.words.size()) + " ids");
-    if (t_.special.contains(id))
+    if (skip_special && t_.special.contains(id))
       continue;
     out += (first ? "" : " ") + *t_.words[id];
     first = false;

@@ -23,8 +23,8 @@ struct word_tables {
 class word_level final : public tokenizer {
 public:
   explicit word_level(word_tables tables) : t_(std::move(tables)) {}
-  std::vector<token_id> encode(std::string_view text, bool add_special) const override;
-  std::string decode(const std::vector<token_id>& ids) const override;
+  std::vector<token_id> encode(std::string_view text, const encode_options& how) const override;
+  std::string decode(const std::vector<token_id>& ids, bool skip_special) const override;
   std::uint32_t vocab_size() const override { return static_cast<std::uint32_t>(t_.words.size()); }
   std::optional<token_id> id_of(std::string_view token) const override;
 

@@ -41,12 +41,16 @@ recipe named_recipe(const std::string& name) {
     r.shape = {.layers = 4, .hidden = 160, .intermediate = 432, .heads = 4, .kv_heads = 4, .head_dim = 40};
     r.tokens = 28'000'000;
     r.peak_rate = 3e-3;
+  } else if (name == "edge-m") {
+    r.shape = {.layers = 2, .hidden = 64, .intermediate = 172, .heads = 2, .kv_heads = 2, .head_dim = 32};
+    r.tokens = 30'000'000;
+    r.peak_rate = 4e-3;
   } else if (name == "edge-s") {
     r.shape = {.layers = 2, .hidden = 40, .intermediate = 104, .heads = 2, .kv_heads = 2, .head_dim = 20};
     r.tokens = 33'000'000;
     r.peak_rate = 4e-3;
   } else {
-    throw std::invalid_argument("There is no recipe '" + name + "': use cloud or edge-s.");
+    throw std::invalid_argument("There is no recipe '" + name + "': use cloud, edge-m or edge-s.");
   }
   return r;
 }

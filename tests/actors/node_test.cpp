@@ -17,13 +17,13 @@ namespace {
 
 /// Token t is the character ' ' + t.
 struct toy_tokenizer final : models::tokenizer {
-  std::vector<token_id> encode(std::string_view text, bool) const override {
+  std::vector<token_id> encode(std::string_view text, const models::encode_options&) const override {
     std::vector<token_id> out;
     for (char c : text)
       out.push_back(static_cast<token_id>(c - ' '));
     return out;
   }
-  std::string decode(const std::vector<token_id>& ids) const override {
+  std::string decode(const std::vector<token_id>& ids, bool) const override {
     std::string out;
     for (auto t : ids)
       out += static_cast<char>(' ' + static_cast<int>(t));
@@ -35,7 +35,7 @@ struct toy_tokenizer final : models::tokenizer {
 
 std::string toy_text(const std::string& prompt, std::size_t n) {
   const toy_tokenizer tok;
-  return tok.decode(toy_answer(tok.encode(prompt, true), n));
+  return tok.decode(toy_answer(tok.encode(prompt, {}), n));
 }
 
 engine_config toy_engine(const std::string& name, std::vector<stage> stages) {

@@ -9,12 +9,12 @@ namespace {
 
 /// Each byte is a token.
 struct byte_tokenizer : models::tokenizer {
-  std::vector<token_id> encode(std::string_view text, bool) const override {
+  std::vector<token_id> encode(std::string_view text, const models::encode_options&) const override {
     if (text == "bad")
       throw models::bad_segment("no such word");
     return {text.begin(), text.end()};
   }
-  std::string decode(const std::vector<token_id>& ids) const override { return {ids.begin(), ids.end()}; }
+  std::string decode(const std::vector<token_id>& ids, bool) const override { return {ids.begin(), ids.end()}; }
   std::uint32_t vocab_size() const override { return 128; }
   std::optional<token_id> id_of(std::string_view) const override { return std::nullopt; }
 };

@@ -79,7 +79,7 @@ TEST_CASE("the exported tokenizer makes one token of every word and gives the te
   CHECK(tok->vocab_size() == t.words().size());
   for (const auto& q : world::make_questions(t.where(), world::split::test, 4, {}, 50)) {
     const auto e = make_example(t.words(), t.where(), q.ask);
-    const auto prompt = tok->encode(q.prompt, true);
+    const auto prompt = tok->encode(q.prompt);
     CHECK(prompt == std::vector<token_id>(e.ids.begin(), e.ids.begin() + static_cast<std::ptrdiff_t>(e.answer)));
     CHECK(tok->decode({e.ids.begin() + static_cast<std::ptrdiff_t>(e.answer), e.ids.end()}) == q.answer);
   }

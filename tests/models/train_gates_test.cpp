@@ -108,5 +108,5 @@ TEST_CASE("the card states the run, the world and every score", "[models][train]
     CHECK(card.find(part) != std::string::npos);
   }
   CHECK(card.find(", AUC |") == std::string::npos);  // with no answer right and none wrong there is no curve
-  CHECK_THROWS_WITH(named_recipe("huge"), Catch::Contains("'huge'") && Catch::Contains("cloud or edge-s"));
+  CHECK_THROWS_WITH(named_recipe("huge"), Catch::Contains("'huge'") && Catch::Contains("cloud, edge-m or edge-s"));
 }

@@ -43,7 +43,7 @@ TEST_CASE("greedy decoding token by token gives the answer that one pass predict
     segment s;
     s.seq = model->open();
     s.last_stage = static_cast<std::uint32_t>(model->info().stages.size() - 1);
-    s.tokens = tok->encode(q.prompt, true);
+    s.tokens = tok->encode(q.prompt);
     s.want.tokens = virga::rows_wanted::last;
     std::vector<virga::token_id> answer;
     while (answer.size() < 100) {

@@ -17,7 +17,7 @@ constexpr auto cloud_name = "cloud";
 
 /// "heliotrope-12 heliotrope-7": the number is the token.
 struct number_tokenizer final : models::tokenizer {
-  std::vector<token_id> encode(std::string_view text, bool) const override {
+  std::vector<token_id> encode(std::string_view text, const models::encode_options&) const override {
     std::vector<token_id> out;
     for (std::size_t at = text.find('-'); at != std::string_view::npos; at = text.find('-', at + 1)) {
       token_id id = 0;
@@ -26,7 +26,7 @@ struct number_tokenizer final : models::tokenizer {
     }
     return out;
   }
-  std::string decode(const std::vector<token_id>& ids) const override {
+  std::string decode(const std::vector<token_id>& ids, bool) const override {
     std::string out;
     for (auto id : ids)
       out += std::string{out.empty() ? "" : " "} + sim_models::canary + std::to_string(id);

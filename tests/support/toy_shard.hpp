@@ -43,7 +43,7 @@ public:
   static constexpr std::uint64_t position_bytes = 8;  ///< KV of one position in one layer
 
   explicit toy_shard(toy_options options) : opt_(std::move(options)) {
-    info_ = {opt_.stages, opt_.model_layers, hidden, opt_.vocab, opt_.max_positions, dtype::f32, opt_.digest};
+    info_ = {opt_.stages, opt_.model_layers, hidden, opt_.vocab, opt_.max_positions, dtype::f32, dtype::f32, opt_.digest};
     for (const auto& s : opt_.stages)
       layers_ += s.kind == models::stage_kind::layers ? s.last - s.first : 0;
   }
