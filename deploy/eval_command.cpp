@@ -54,7 +54,8 @@ train::model_scores ask(const eval_options& o, const fs::path& dir) {
 
 void judge_gates(const eval_options& o) {
   log_read(o, "gates of " + o.zoo);
-  const auto gates = train::judge(ask(o, fs::path(o.zoo) / "cloud"), ask(o, fs::path(o.zoo) / "edge-s"));
+  const fs::path zoo = o.zoo;
+  const auto gates = train::judge(ask(o, zoo / "cloud"), ask(o, zoo / "edge-m"), ask(o, zoo / "edge-s"));
   std::cout << (o.json ? train::to_json(gates) + "\n" : train::to_table(gates));
   const auto failed = std::count_if(gates.begin(), gates.end(), [](const train::gate& g) { return !g.holds(); });
   if (failed > 0) {
@@ -80,8 +81,8 @@ void add_eval_command(CLI::App& app) {
   auto* command = app.add_subcommand("eval", "Ask a model about the generated world; --gates: is the world fit for experiments");
   auto o = std::make_shared<eval_options>();
   command->add_option("model", o->model, "A folder made by `virga train`");
-  command->add_flag("--gates", o->gates, "Judge ZOO/cloud and ZOO/edge-s; exit code 1 when a gate fails");
-  command->add_option("--zoo", o->zoo, "Folder with cloud and edge-s (models/zoo)");
+  command->add_flag("--gates", o->gates, "Judge cloud, edge-m and edge-s of ZOO; exit code 1 when a gate fails");
+  command->add_option("--zoo", o->zoo, "Folder with cloud, edge-m and edge-s (models/zoo)");
   command->add_option("--split", o->split, "test is for reported tables, validation for choosing anything")
     ->check(CLI::IsMember({"test", "validation"}));
   command->add_option("--questions", o->questions, "Of each kind (2000)")->check(CLI::Range(1u, 1'000'000u));

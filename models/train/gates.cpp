@@ -36,9 +36,11 @@ std::string line(const char* format, Args... args) {
 
 } // namespace
 
-std::vector<gate> judge(const model_scores& cloud, const model_scores& edge_s) {
+std::vector<gate> judge(const model_scores& cloud, const model_scores& edge_m, const model_scores& edge_s) {
   return {rate_gate("cloud: fact, people by popularity", cloud.fact_zipf, 0.97, 1),
           rate_gate("edge-s: fact, people by popularity", edge_s.fact_zipf, 0.60, 0.85),
+          rate_gate("edge-m: fact, between edge-s and cloud", edge_m.fact_zipf, edge_s.fact_zipf.value(),
+                    cloud.fact_zipf.value()),
           rate_gate("cloud: describe exact, held-out requests", cloud.describe, 0.95, 1),
           rate_gate("edge-s: describe exact, held-out requests", edge_s.describe, 0, 0.70),
           rate_gate("edge-s: expand level 1, counterfactual", edge_s.expand_counterfactual, 0.97, 1),

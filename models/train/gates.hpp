@@ -19,7 +19,8 @@ struct gate {
   bool holds() const noexcept { return value >= at_least && value <= at_most; }
 };
 
-std::vector<gate> judge(const model_scores& cloud, const model_scores& edge_s);
+/// The middle model must stand between the other two.
+std::vector<gate> judge(const model_scores& cloud, const model_scores& edge_m, const model_scores& edge_s);
 
 /// A table for people, one gate per line.
 std::string to_table(const std::vector<gate>& gates);

@@ -16,7 +16,7 @@
 namespace virga::models::train {
 
 struct recipe {
-  std::string name;  ///< "cloud", "edge-s"
+  std::string name;  ///< "cloud", "edge-m", "edge-s"
   net_shape shape;
   std::uint64_t world_seed = world::default_world_seed;
   std::uint32_t people = world::default_people;

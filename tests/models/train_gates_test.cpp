@@ -78,20 +78,21 @@ TEST_CASE("measuring asks each kind and finds what the scorer does", "[models][t
 }
 
 TEST_CASE("gates hold inside their thresholds only", "[models][train]") {
-  model_scores cloud, edge;
+  model_scores cloud, middle, edge;
   cloud.fact_zipf = {97, 100};
   cloud.describe = {94, 100};
   edge.fact_zipf = {86, 100};
+  middle.fact_zipf = {85, 100};
   edge.describe = {70, 100};
   edge.expand_counterfactual = {98, 100};
   edge.first_token = {0.9, {0.8, 1}};
   edge.familiarity = {0.7, {0.6, 0.8}};
-  const auto gates = judge(cloud, edge);
+  const auto gates = judge(cloud, middle, edge);
   std::string held;
   for (const auto& g : gates) {
     held += g.holds() ? 'y' : 'n';
   }
-  CHECK(held == "ynnyyyn");
+  CHECK(held == "ynnnyyyn");
   CHECK(to_table(gates).find("0.60-0.85") != std::string::npos);
   CHECK(to_json(gates).find("\"all_hold\":false") != std::string::npos);
 }

@@ -24,7 +24,7 @@ model_scores ask(const std::string& name, std::uint32_t questions) {
 
 TEST_CASE("the gates of the shipped models hold on validation questions", "[models][world]") {
   prepare_process();
-  for (const auto& g : judge(ask("cloud", 1000), ask("edge-s", 1000))) {
+  for (const auto& g : judge(ask("cloud", 1000), ask("edge-m", 1000), ask("edge-s", 1000))) {
     INFO(g.name << ": " << g.value << " of " << g.asked);
     CHECK(g.holds());
   }
