@@ -36,7 +36,7 @@ test:
 
 # The code that reads what others send, at -O0 under ASan and UBSan: messages, link protocol, loaders.
 DEV_TESTS = $(patsubst %,messages_%_test,types type_ids crc32c codec frame_reader assembler hostile) \
-  link_protocol_test safetensors_test folder_test tokenizer_test cut_test
+  link_protocol_test safetensors_test config_test index_test folder_test tokenizer_test cut_test
 empty :=
 either = $(subst $(empty) ,|,$(strip $(1)))
 check-dev:

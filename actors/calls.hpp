@@ -31,13 +31,15 @@ struct engine_step {
 };
 
 /// To ENGINE: prefill `prompt` and generate through all stages, feeding each token back, until a stop token,
-/// `max_tokens` or cancel. Answers: `tokens` (one at a time, the stop token is not among them), then `run_done`.
+/// `max_tokens` or cancel. Answers: `tokens` (one at a time, the stop token is not among them), then `run_done`, whose
+/// finish is none when it was cancelled.
 struct engine_run {
   std::uint64_t owner = 0;
   std::vector<token_id> prompt;
   std::vector<token_id> stop;
   std::uint32_t max_tokens = 0;
   sampling choose;
+  std::uint32_t answered = 0;  ///< the last tokens of `prompt` that count as answer for penalties
 };
 
 struct stepped {

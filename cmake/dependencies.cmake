@@ -10,6 +10,17 @@ if(NOT CLI11_FOUND)
   find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
 endif()
 
+# The tokenizers' expressions and Unicode's normal forms.
+foreach(part pcre2 utf8proc)
+  find_path(${part}_INCLUDE ${part}.h REQUIRED)
+  add_library(virga_${part} INTERFACE)
+  target_include_directories(virga_${part} SYSTEM INTERFACE ${${part}_INCLUDE})
+endforeach()
+find_library(pcre2_LIBRARY pcre2-8 REQUIRED)
+find_library(utf8proc_LIBRARY utf8proc REQUIRED)
+target_link_libraries(virga_pcre2 INTERFACE ${pcre2_LIBRARY})
+target_link_libraries(virga_utf8proc INTERFACE ${utf8proc_LIBRARY})
+
 # CAF 0.17.6 as Debian ships it: headers and libraries without CMake files.
 find_path(CAF_INCLUDE caf/config.hpp REQUIRED)
 foreach(part core io openssl)

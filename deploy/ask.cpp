@@ -17,14 +17,27 @@ double ms_since(clock::time_point start) {
   return std::chrono::duration<double, std::milli>(clock::now() - start).count();
 }
 
+json::object sampling_fields(const sampling& s) {
+  json::object biases;
+  for (auto& b : s.logit_bias)
+    biases[std::to_string(b.id)] = b.bias;
+  return {{"temperature", s.temperature}, {"seed", s.seed}, {"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p},
+          {"repetition_penalty", s.repetition_penalty}, {"presence_penalty", s.presence_penalty},
+          {"frequency_penalty", s.frequency_penalty}, {"logit_bias", std::move(biases)}};
+}
+
 std::string request_body(const question& q) {
-  return json::serialize(json::object{{"model", "virga/" + q.strategy},
-                                      {"messages", json::array{json::object{{"role", "user"}, {"content", q.prompt}}}},
-                                      {"max_tokens", q.max_tokens},
-                                      {"temperature", q.temperature},
-                                      {"seed", q.seed},
-                                      {"stream", true},
-                                      {"stream_options", json::object{{"include_usage", true}}}});
+  auto body = sampling_fields(q.choose);
+  json::array messages;
+  for (auto& m : q.messages)
+    messages.push_back({{"role", m.role}, {"content", m.content}});
+  body["model"] = "virga/" + q.strategy;
+  body["messages"] = std::move(messages);
+  body["max_tokens"] = q.max_tokens;
+  body["stop"] = json::array(q.stop.begin(), q.stop.end());
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  return json::serialize(body);
 }
 
 /// The sentence in {"error": {"message": ...}}, or the body itself.

@@ -1,6 +1,8 @@
 // deploy/ask.hpp: one question to a gateway's OpenAI API, streamed, with the client's own clock.
 #pragma once
 
+#include "messages/types.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -27,10 +29,10 @@ struct question {
   std::uint16_t port = 0;
   std::string api_key;
   std::string strategy = "cloud";
-  std::string prompt;
+  std::vector<chat_message> messages;
   std::uint32_t max_tokens = 256;
-  double temperature = 0;
-  std::uint64_t seed = 0;
+  sampling choose;
+  std::vector<std::string> stop;
   std::chrono::milliseconds limit{60'000};
 };
 

@@ -2,6 +2,7 @@
 #include "deploy/commands.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/lifecycle.hpp"
+#include "deploy/sampling_options.hpp"
 #include "deploy/table.hpp"
 
 #include <CLI/CLI.hpp>
@@ -16,10 +17,9 @@ namespace virga::deploy {
 namespace {
 
 struct options {
-  std::string manifest, strategy, message, node;
+  std::string manifest, strategy, message, node, system;
   std::uint32_t max_tokens = 256;
-  double temperature = 0;
-  std::uint64_t seed = 0;
+  sampling_options sampling;
 };
 
 bool offers(const node_view& n, const std::string& strategy) {
@@ -58,19 +58,38 @@ std::string summary(const reply& r) {
          + " down, " + std::to_string(r.round_trips) + " round trips" + (r.attempts > 1 ? ", survived a fault" : "") + "]";
 }
 
-void answer(question q, const std::string& message) {
-  q.prompt = message;
+/// Asks what q's last message asks. @returns the text
+std::string answer(const question& q) {
   auto r = ask(q, [](std::string_view piece) { std::cout << piece << std::flush; });
   std::cout << "\n" << dimmed(summary(r)) << std::endl;
+  return r.text;
 }
 
-void converse(const question& q) {
-  std::cerr << "Each line is one question (the model remembers nothing of the last); Ctrl-D ends.\n";
+/// One line of a conversation; what fails is not part of it.
+void take_turn(question& q, const std::string& line) {
+  q.messages.push_back({"user", line});
+  try {
+    auto text = answer(q);
+    q.messages.push_back({"assistant", std::move(text)});
+  } catch (...) {
+    q.messages.pop_back();
+    throw;
+  }
+}
+
+void converse(question q) {
+  const auto beginning = q.messages;
+  std::cerr << "The whole conversation is sent with each line, as far as the model's chat template uses it.\n"
+               "/reset begins a new one; Ctrl-D ends.\n";
   for (std::string line; std::cerr << "> " << std::flush, std::getline(std::cin, line);) {
     if (line.find_first_not_of(" \t") == std::string::npos)
       continue;
+    if (line == "/reset") {
+      q.messages = beginning;
+      continue;
+    }
     try {
-      answer(q, line);
+      take_turn(q, line);
     } catch (const failed& e) {
       std::cerr << "virga: " << e.what() << "\n";
     }
@@ -88,14 +107,16 @@ void chat(const options& o) {
   q.port = node.api_port;
   q.strategy = o.strategy.empty() ? usual_strategy(node) : o.strategy;
   q.max_tokens = o.max_tokens;
-  q.temperature = o.temperature;
-  q.seed = o.seed;
+  q.choose = o.sampling.checked(UINT32_MAX);
+  q.stop = o.sampling.stop;
+  if (!o.system.empty())
+    q.messages.push_back({"system", o.system});
   if (const char* key = std::getenv("VIRGA_API_KEY"))
     q.api_key = key;
   if (o.message.empty())
-    converse(q);
-  else
-    answer(q, o.message);
+    return converse(std::move(q));
+  q.messages.push_back({"user", o.message});
+  answer(q);
 }
 
 } // namespace
@@ -108,8 +129,8 @@ void add_chat_command(CLI::App& app) {
   command->add_option("--message", o->message, "Ask this and end");
   command->add_option("--node", o->node, "Ask this node's gateway; default: an edge node that serves the strategy");
   command->add_option("--max-tokens", o->max_tokens, "Tokens of an answer at most")->check(CLI::Range(1u, 1'000'000u));
-  command->add_option("--temperature", o->temperature, "0: always the most likely token")->check(CLI::Range(0.0, 2.0));
-  command->add_option("--seed", o->seed, "Of the draws with a temperature");
+  command->add_option("--system", o->system, "The system message, for models whose template has one");
+  add_sampling_options(*command, o->sampling);
   command->footer("VIRGA_API_KEY is sent as the API key when set.");
   command->callback([o] { chat(*o); });
 }

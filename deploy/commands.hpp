@@ -15,6 +15,9 @@ void add_status_command(CLI::App& app);    ///< what runs
 void add_chat_command(CLI::App& app);      ///< talk to it
 void add_demo_command(CLI::App& app);      ///< launch, ask, compare, stop
 void add_run_command(CLI::App& app);       ///< one model in one process
+void add_score_command(CLI::App& app);     ///< how likely a model finds a text
+void add_tokenize_command(CLI::App& app);  ///< text to ids and back
+void add_template_command(CLI::App& app);  ///< messages to text
 void add_cut_command(CLI::App& app);       ///< the part of a model folder that a node holds
 void add_certs_command(CLI::App& app);     ///< certificates of a deployment
 void add_node_command(CLI::App& app);      ///< one node in the foreground

@@ -36,7 +36,7 @@ private:
     question q;
     q.port = gateway.port;
     q.strategy = strategy;
-    q.prompt = questions_[index].prompt;
+    q.messages = {{"user", questions_[index].prompt}};
     q.max_tokens = options_.max_tokens;
     try {
       a.answer = ask(q);

@@ -30,6 +30,9 @@ void add_commands(CLI::App& app) {
   add_status_command(app);
   add_chat_command(app);
   add_run_command(app);
+  add_score_command(app);
+  add_tokenize_command(app);
+  add_template_command(app);
   add_demo_command(app);
   add_validate_command(app);
   add_cut_command(app);

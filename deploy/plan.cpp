@@ -41,7 +41,13 @@ model_view make_view(const models::hf::model_folder& folder) {
   v.stop = folder.generation().eos;
   v.context = folder.config().max_position_embeddings;
   v.defaults = folder.generation();
-  v.chat_template = folder.chat_template();
+  v.vocab = folder.config().vocab_size;
+  try {
+    v.chat = models::load_chat_template(folder.dir());
+    v.chat_error = "the model has no chat template";
+  } catch (const models::bad_model& e) {
+    v.chat_error = e.what();
+  }
   return v;
 }
 

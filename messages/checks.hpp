@@ -24,6 +24,12 @@ inline void check_size(std::size_t size, std::size_t limit, const char* name, ec
                               + std::to_string(limit));
 }
 
+/// The bounds of a `generate` that stand in several of its fields. @throws rule_broken ec::bad_request
+inline void check_chat(std::size_t messages, std::size_t bytes) {
+  check_size(messages, limits::chat_messages, "the list of messages", ec::bad_request);
+  check_size(bytes, limits::prompt_bytes, "the prompt", ec::bad_request);
+}
+
 /// Bytes of a whole matrix; i8_rows has one f32 scale a row before its data.
 /// @throws rule_broken ec::bad_tensor when it is beyond limits::tensor_bytes or has rows without columns
 inline std::uint64_t matrix_bytes(dtype type, std::uint32_t rows, std::uint32_t cols) {

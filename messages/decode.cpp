@@ -78,10 +78,41 @@ payload read(wire::Hello::Reader in) {
                read_dtype(in.getWire()), read_roles(in.getRoles())};
 }
 
+std::vector<chat_message> read_messages(capnp::List<wire::ChatMessage>::Reader in, std::size_t prompt_bytes) {
+  auto bytes = prompt_bytes;
+  check_chat(in.size(), bytes);
+  std::vector<chat_message> messages;
+  messages.reserve(in.size());
+  for (auto m : in) {
+    bytes += m.getRole().size() + m.getContent().size();
+    check_chat(in.size(), bytes);
+    messages.push_back({text(m.getRole(), "a message's role", limits::prompt_bytes),
+                        text(m.getContent(), "a message", limits::prompt_bytes)});
+  }
+  return messages;
+}
+
+std::vector<std::string> read_stop(capnp::List<capnp::Text>::Reader in) {
+  check_size(in.size(), limits::stop_strings, "the list of stop strings", ec::bad_request);
+  std::vector<std::string> stop;
+  for (auto s : in)
+    stop.push_back(text(s, "a stop string", limits::stop_bytes, ec::bad_request));
+  return stop;
+}
+
+sampling read_sampling(wire::Generate::Reader in) {
+  check_size(in.getLogitBias().size(), limits::biased_tokens, "logit_bias", ec::bad_request);
+  sampling s{in.getTemperature(), in.getSeed(), in.getTopK(), in.getTopP(), in.getMinP(), in.getRepetitionPenalty(),
+             in.getPresencePenalty(), in.getFrequencyPenalty()};
+  for (auto b : in.getLogitBias())
+    s.logit_bias.push_back({b.getId(), b.getBias()});
+  return s;
+}
+
 payload read(wire::Generate::Reader in) {
   return generate{read_strategy(in.getHow()), text(in.getRequestId(), "generate.requestId"),
                   text(in.getPrompt(), "the prompt", limits::prompt_bytes, ec::bad_request), in.getMaxTokens(),
-                  sampling{in.getTemperature(), in.getSeed()}, in.getChat()};
+                  read_sampling(in), read_messages(in.getMessages(), in.getPrompt().size()), read_stop(in.getStop())};
 }
 
 payload read(wire::OpenSession::Reader in) {

@@ -25,7 +25,14 @@ std::size_t room_of(const hello& x) {
   return room_of(x.site) + room_of(x.node) + room_of(x.model_digest) + room_of(x.roles);
 }
 std::size_t room_of(const status& x) { return room_of(x.roles); }
-std::size_t room_of(const generate& x) { return room_of(x.request_id) + room_of(x.prompt); }
+std::size_t room_of(const generate& x) {
+  auto bytes = room_of(x.request_id) + room_of(x.prompt) + 16 + 16 * x.choose.logit_bias.size();
+  for (auto& m : x.messages)
+    bytes += 16 + room_of(m.role) + room_of(m.content);
+  for (auto& s : x.stop)
+    bytes += 8 + room_of(s);
+  return bytes;
+}
 std::size_t room_of(const open_session& x) { return room_of(x.model_digest) + room_of(x.request_id); }
 std::size_t room_of(const tokens& x) { return padded(x.ids.size() * sizeof(token_id)) + room_of(x.text); }
 std::size_t room_of(const failure& x) { return room_of(x.text); }

@@ -18,8 +18,18 @@ inline constexpr std::size_t slice_bytes = 256 * 1024;
 /// Bytes of one tensor at most (a 4,096-token prompt of hidden size 8,192 in f32 is 128 MiB). More: ec::bad_tensor.
 inline constexpr std::size_t tensor_bytes = 256u * 1024 * 1024;
 
-/// Bytes of prompt text at most. More: ec::bad_request.
+/// Bytes of prompt text at most, or of a chat's messages together. More: ec::bad_request.
 inline constexpr std::size_t prompt_bytes = 192 * 1024;
+
+/// Messages of one chat. More: ec::bad_request.
+inline constexpr std::size_t chat_messages = 1024;
+
+/// Texts that end an answer, and bytes of each. More: ec::bad_request.
+inline constexpr std::size_t stop_strings = 16;
+inline constexpr std::size_t stop_bytes = 1024;
+
+/// Tokens with a bias of their own. More: ec::bad_request.
+inline constexpr std::size_t biased_tokens = 1024;
 
 /// Bytes of any other text in a frame (names, request ids, sentences). More: ec::bad_frame.
 inline constexpr std::size_t text_bytes = 4096;

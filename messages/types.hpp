@@ -109,7 +109,6 @@ struct generate {
   std::string prompt;            ///< plain text; tokenised where the session runs. Empty when there are messages
   std::uint32_t max_tokens = 0;  ///< new tokens at most
   sampling choose;
-  bool chat = false;             ///< the prompt is a chat's last message: right only for models with that template
   std::vector<chat_message> messages{};  ///< a chat; rendered by the template of the model that answers
   std::vector<std::string> stop{};       ///< texts that end the answer and are not part of it
 };
@@ -150,7 +149,7 @@ struct verify {
 /// To any role: forget the session and free what it holds. Safe to repeat; not answered.
 struct close_session {};
 
-/// To any role that streams: stop now; the outcome (or a failure) still comes, once. Safe to repeat.
+/// To any role that streams: stop now; the outcome (with finish none) or a failure still comes, once. Safe to repeat.
 struct cancel {};
 
 // -- what comes back --------------------------------------------------------------------------------------------------

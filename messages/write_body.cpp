@@ -83,15 +83,47 @@ void write(union_builder u, const credit& x, piece) { u.initCredit().setBytes(x.
 void write(union_builder u, const close_session&, piece) { u.setCloseSession(); }
 void write(union_builder u, const cancel&, piece) { u.setCancel(); }
 
+void write_chat(wire::Generate::Builder out, const generate& x) {
+  std::size_t bytes = x.prompt.size();
+  for (auto& m : x.messages)
+    bytes += m.role.size() + m.content.size();
+  check_chat(x.messages.size(), bytes);
+  auto messages = out.initMessages(static_cast<unsigned>(x.messages.size()));
+  for (unsigned i = 0; i < messages.size(); ++i) {
+    messages[i].setRole(text(x.messages[i].role, "a message's role", limits::prompt_bytes));
+    messages[i].setContent(text(x.messages[i].content, "a message", limits::prompt_bytes));
+  }
+  check_size(x.stop.size(), limits::stop_strings, "the list of stop strings", ec::bad_request);
+  auto stop = out.initStop(static_cast<unsigned>(x.stop.size()));
+  for (unsigned i = 0; i < stop.size(); ++i)
+    stop.set(i, text(x.stop[i], "a stop string", limits::stop_bytes, ec::bad_request));
+}
+
+void write_sampling(wire::Generate::Builder out, const sampling& s) {
+  out.setTemperature(s.temperature);
+  out.setSeed(s.seed);
+  out.setTopK(s.top_k);
+  out.setTopP(s.top_p);
+  out.setMinP(s.min_p);
+  out.setRepetitionPenalty(s.repetition_penalty);
+  out.setPresencePenalty(s.presence_penalty);
+  out.setFrequencyPenalty(s.frequency_penalty);
+  check_size(s.logit_bias.size(), limits::biased_tokens, "logit_bias", ec::bad_request);
+  auto biases = out.initLogitBias(static_cast<unsigned>(s.logit_bias.size()));
+  for (unsigned i = 0; i < biases.size(); ++i) {
+    biases[i].setId(s.logit_bias[i].id);
+    biases[i].setBias(s.logit_bias[i].bias);
+  }
+}
+
 void write(union_builder u, const generate& x, piece) {
   auto out = u.initGenerate();
   out.setHow(number(x.how));
   out.setRequestId(text(x.request_id, "generate.requestId"));
   out.setPrompt(text(x.prompt, "the prompt", limits::prompt_bytes, ec::bad_request));
   out.setMaxTokens(x.max_tokens);
-  out.setTemperature(x.choose.temperature);
-  out.setSeed(x.choose.seed);
-  out.setChat(x.chat);
+  write_chat(out, x);
+  write_sampling(out, x.choose);
 }
 
 void write(union_builder u, const open_session& x, piece) {

@@ -11,6 +11,32 @@ inline constexpr std::uint64_t safetensors_header_bytes = 100'000'000;
 /// Bytes of one JSON or Jinja file of a model folder; the largest tokenizer.json in use has 35 MB. More: bad_model.
 inline constexpr std::uint64_t json_file_bytes = 256u << 20;
 
+/// Combining marks in a row of a text that a tokenizer normalises, which takes quadratic time; real text has fewer than 30.
+/// More: bad_segment.
+inline constexpr std::uint32_t combining_marks = 1000;
+
+/// Steps of one rendering of a chat template; making 64 bytes counts as one. The longest conversations need a hundredth.
+/// More: bad_chat.
+inline constexpr std::uint64_t template_steps = 20'000'000;
+
+/// Loops and macros that may be open at once in a template, and brackets in one of its expressions. More: bad_chat, bad_model.
+inline constexpr std::uint32_t template_depth = 100;
+
+/// Operators, filters and attributes of one expression of a template. More: bad_model.
+inline constexpr std::uint32_t template_links = 1000;
+
+/// Bytes of stack that one rendering may use; threads have 8 MiB. More: bad_chat.
+inline constexpr std::uint64_t template_stack = 2u << 20;
+
+/// Bytes of a chat template's source; the largest in use has 20 kB. More: bad_model.
+inline constexpr std::uint64_t template_bytes = 1u << 20;
+
+/// Files that an index may name; the largest models in use have 200. More: bad_model.
+inline constexpr std::uint64_t weight_files = 4096;
+
+/// Bytes of a tensor that are hashed, searched for NaN and reported at once. Fits the cache.
+inline constexpr std::uint64_t hash_bytes = 1u << 20;
+
 /// Upper bounds on config.json's numbers; ten times the largest models there are, so that products of two fit in 64
 /// bits. More: bad_model.
 inline constexpr std::uint32_t max_width = 1u << 20;      ///< hidden, intermediate

@@ -2,6 +2,7 @@
 
 #include "models/defaults.hpp"
 #include "models/hf/parts.hpp"
+#include "models/sampler.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -13,8 +14,9 @@ namespace {
 
 shard_info make_info(const hf::model_folder& folder, const shard_options& options) {
   auto& c = folder.config();
+  auto rows = options.compute == dtype::f64 ? dtype::f64 : dtype::f32;
   return {stages_for(folder, options), c.num_hidden_layers, c.hidden_size, c.vocab_size, c.max_position_embeddings,
-          options.compute, options.compute, folder.digest()};
+          rows, options.compute, folder.digest()};
 }
 
 std::vector<std::uint32_t> lane_starts(const std::vector<stage>& stages) {
@@ -47,8 +49,6 @@ std::string shape_text(const tensor& t) {
 } // namespace
 
 std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options) {
-  if (options.compute != dtype::f32 && options.compute != dtype::f64)
-    throw bad_model("a shard computes in f32 or f64, not in " + std::string(to_string(options.compute)));
   if (options.stages.empty())
     return folder.stages();
   hf::check_order(options.stages, folder.config().num_hidden_layers, "the stages to run");
@@ -144,9 +144,11 @@ void paged_shard::check_wants(const segment& s) const {
     throw bad_segment("hidden rows are wanted of the head, which has none; end the segment one stage earlier");
   if (!head && (w.logits != rows_wanted::none || w.tokens != rows_wanted::none))
     throw bad_segment("logits or tokens are wanted of a stage that is no head");
-  if (!(w.choose.temperature >= 0) || std::isinf(w.choose.temperature))
-    throw bad_segment("the temperature is " + std::to_string(w.choose.temperature)
-                      + "; it must be 0 or more and finite");
+  if (auto wrong = complaint(w.choose, info_.vocab); !wrong.empty())
+    throw bad_segment(wrong);
+  if (w.choose.looks_back() && w.tokens != rows_wanted::none && w.context.size() != s.base + row_count(s))
+    throw bad_segment("penalties need the " + std::to_string(s.base + row_count(s)) + " tokens before the choice; "
+                      + std::to_string(w.context.size()) + " were given");
 }
 
 } // namespace virga::models

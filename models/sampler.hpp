@@ -4,6 +4,7 @@
 
 #include "models/shard.hpp"
 
+#include <algorithm>
 #include <span>
 #include <string>
 
@@ -25,6 +26,12 @@ choice choose_token(std::span<const double> logits, const sampling& how, std::ui
                     const seen_tokens& before = {});
 choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
                     const seen_tokens& before = {});
+
+/// What the choice for `position` may look at.
+inline seen_tokens seen_before(const wants& w, std::uint64_t position) {
+  auto count = std::min<std::size_t>(w.context.size(), position);
+  return {std::span(w.context).first(count), std::min<std::size_t>(w.prompt_tokens, count)};
+}
 
 /// Says what is wrong with `how`: the field, its value and its range; "" when nothing. @param vocab bounds the biased ids
 std::string complaint(const sampling& how, std::uint32_t vocab);

@@ -120,8 +120,15 @@ void engine_state::fail_overdue() {
 }
 
 void engine_state::cancel_run(const header& hdr) {
-  fail_all([&](const engine_job& j) { return j.run && j.hdr.session == hdr.session && j.hdr.epoch <= hdr.epoch; },
-           ec::cancelled, "the asker said stop");
+  for (auto it = jobs_.begin(); it != jobs_.end();) {
+    auto& j = it->second;
+    if (!j.run || j.hdr.session != hdr.session || j.hdr.epoch > hdr.epoch) {
+      ++it;
+      continue;
+    }
+    reply_to(j.reply, j.hdr, run_done{finish_reason::none, j.times});
+    it = drop(it);
+  }
 }
 
 void engine_state::close(const header& hdr) {

@@ -9,6 +9,8 @@ namespace virga {
 generation::generation(engine_run ask, limits bounds) : ask_(std::move(ask)), bounds_(bounds) {
   const std::uint64_t room = bounds_.context > ask_.prompt.size() ? bounds_.context - ask_.prompt.size() : 0;
   budget_ = std::min<std::uint64_t>(ask_.max_tokens, room);
+  if (ask_.choose.looks_back())
+    seen_ = ask_.prompt;
 }
 
 caf::error generation::refusal() const {
@@ -37,8 +39,11 @@ models::segment generation::next() const {
   } else {
     s.tokens = {last_};
   }
-  if (s.base + s.tokens.size() >= ask_.prompt.size())
+  if (s.base + s.tokens.size() >= ask_.prompt.size()) {
     s.want.tokens = rows_wanted::last;
+    s.want.context = seen_;
+    s.want.prompt_tokens = static_cast<std::uint32_t>(ask_.prompt.size()) - ask_.answered;
+  }
   return s;
 }
 
@@ -49,6 +54,8 @@ generation::progress generation::take(const models::segment_result& result) {
   last_ = result.choices.back().id;
   if (std::ranges::find(ask_.stop, last_) != ask_.stop.end())
     return {std::nullopt, emitted_, finish_reason::stop};
+  if (ask_.choose.looks_back())
+    seen_.push_back(last_);
   const auto position = emitted_++;
   return {last_, position, emitted_ == budget_ ? finish_reason::length : finish_reason::none};
 }

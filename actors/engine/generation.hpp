@@ -49,6 +49,7 @@ private:
   std::uint64_t done_ = 0;     ///< positions in the cache
   std::uint64_t emitted_ = 0;
   token_id last_ = 0;          ///< chosen, not yet in the cache
+  std::vector<token_id> seen_;  ///< prompt and answer, where the choice looks back
 };
 
 } // namespace virga

@@ -88,10 +88,11 @@ void front::start(const api_request& r, const http_request& from, std::shared_pt
   auto session = e.hdr.session;
   client->on_gone([this, session] { client_gone(session); });
   e.talk = std::make_unique<exchange>(r, session, from.request_id, unix_time(), now, std::move(client));
-  spdlog::info("request begins request_id={} session={} strategy={} client={} stream={} prompt_bytes={} max_tokens={}",
-               from.request_id, to_string(session), to_string(r.how), from.client, r.stream, r.prompt.size(),
+  spdlog::info("request begins request_id={} session={} strategy={} client={} stream={} body_bytes={} max_tokens={}",
+               from.request_id, to_string(session), to_string(r.how), from.client, r.stream, from.body.size(),
                r.max_tokens);
-  generate g{r.how, from.request_id, r.prompt, r.max_tokens, {r.temperature, r.seed.value_or(session.lo)}, r.chat};
+  generate g{r.how, from.request_id, r.prompt, r.max_tokens, r.choose, r.messages, r.stop};
+  g.choose.seed = r.seed.value_or(session.lo);
   ports_.ask(e.site, e.hdr, std::move(g));
   answering_.emplace(session, std::move(e));
   ++counts_.requests;

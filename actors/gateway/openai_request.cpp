@@ -84,13 +84,15 @@ chat_message read_message(const json::value& v, const std::string& where) {
   chat_message m;
   if (auto role = find_field(*o, "role"))
     m.role = text_of(*role, where + ".role");
+  if (m.role == "developer")  // OpenAI's newer name
+    m.role = "system";
   if (m.role != "system" && m.role != "user" && m.role != "assistant")
-    refuse(where + ".role", where + ".role must be system, user or assistant");
+    refuse(where + ".role", where + ".role must be system, developer, user or assistant");
   m.content = read_content(*o, where + ".content");
   return m;
 }
 
-std::string read_chat_prompt(const json::object& o) {
+std::vector<chat_message> read_messages(const json::object& o) {
   auto v = find_field(o, "messages");
   auto list = v ? v->if_array() : nullptr;
   if (!list || list->empty() || list->size() > gateway_defaults::messages)
@@ -98,7 +100,7 @@ std::string read_chat_prompt(const json::object& o) {
   std::vector<chat_message> messages;
   for (std::size_t i = 0; i < list->size(); ++i)
     messages.push_back(read_message((*list)[i], "messages[" + std::to_string(i) + "]"));
-  return render_chat(messages);
+  return messages;
 }
 
 std::string read_raw_prompt(const json::object& o) {
@@ -111,12 +113,16 @@ std::string read_raw_prompt(const json::object& o) {
   return std::string(text_of(list ? (*list)[0] : *v, "prompt"));
 }
 
-void check_prompt(const std::string& prompt, std::string_view field) {
-  if (prompt.empty())
+void check_prompt(const api_request& r) {
+  auto field = r.chat ? "messages" : "prompt";
+  auto bytes = r.prompt.size();
+  for (auto& m : r.messages)
+    bytes += m.role.size() + m.content.size();
+  if (!r.chat && bytes == 0)
     refuse(field, "the prompt is empty");
-  if (prompt.size() > limits::prompt_bytes)
-    refuse(field, "the prompt has " + std::to_string(prompt.size()) + " bytes; at most "
-                    + std::to_string(limits::prompt_bytes) + " are taken");
+  if (bytes > limits::prompt_bytes)
+    refuse(field, "the prompt has " + std::to_string(bytes) + " bytes; at most " + std::to_string(limits::prompt_bytes)
+                    + " are taken");
 }
 
 // -- the rest ----------------------------------------------------------------------------------------------------------
@@ -127,6 +133,64 @@ std::uint32_t read_max_tokens(const json::object& o, bool chat) {
   auto newer = chat ? read_uint(o, "max_completion_tokens", 1, most) : std::nullopt;
   auto n = newer ? newer : older;
   return static_cast<std::uint32_t>(n.value_or(gateway_defaults::max_tokens_if_unset));
+}
+
+std::vector<token_bias> read_logit_bias(const json::object& o) {
+  std::vector<token_bias> out;
+  auto v = find_field(o, "logit_bias");
+  if (!v)
+    return out;
+  if (!v->is_object() || v->get_object().size() > limits::biased_tokens)
+    refuse("logit_bias", "logit_bias must be an object of token ids and numbers, at most "
+                           + std::to_string(limits::biased_tokens));
+  for (auto& [key, value] : v->get_object()) {
+    token_bias b;
+    auto read = std::from_chars(key.data(), key.data() + key.size(), b.id);
+    if (read.ec != std::errc{} || read.ptr != key.data() + key.size())
+      refuse("logit_bias", "logit_bias names " + std::string(key.substr(0, 40)) + ", which is no token id");
+    b.bias = read_double(v->get_object(), key, -100, 100).value_or(0);
+    out.push_back(b);
+  }
+  return out;
+}
+
+/// What OpenAI's API has, and what vLLM adds to it: top_k, min_p, repetition_penalty.
+sampling read_sampling(const json::object& o) {
+  constexpr double least = 1e-6;
+  sampling s;
+  s.temperature = read_double(o, "temperature", 0, 2).value_or(0);
+  auto top_k = find_field(o, "top_k");
+  bool all = top_k && top_k->is_int64() && top_k->get_int64() == -1;  // as vLLM spells it
+  s.top_k = all ? 0 : static_cast<std::uint32_t>(read_uint(o, "top_k", 0, UINT32_MAX).value_or(0));
+  s.top_p = read_double(o, "top_p", least, 1).value_or(1);
+  s.min_p = read_double(o, "min_p", 0, 1).value_or(0);
+  s.repetition_penalty = read_double(o, "repetition_penalty", least, 100).value_or(1);
+  s.presence_penalty = read_double(o, "presence_penalty", -2, 2).value_or(0);
+  s.frequency_penalty = read_double(o, "frequency_penalty", -2, 2).value_or(0);
+  s.logit_bias = read_logit_bias(o);
+  return s;
+}
+
+/// One string or an array of them.
+std::vector<std::string> read_stop(const json::object& o) {
+  std::vector<std::string> out;
+  auto v = find_field(o, "stop");
+  if (!v)
+    return out;
+  if (auto list = v->if_array()) {
+    if (list->size() > limits::stop_strings)
+      refuse("stop", "stop has " + std::to_string(list->size()) + " strings; at most " + std::to_string(limits::stop_strings)
+                       + " are taken");
+    for (std::size_t i = 0; i < list->size(); ++i)
+      out.emplace_back(text_of((*list)[i], "stop[" + std::to_string(i) + "]"));
+  } else {
+    out.emplace_back(text_of(*v, "stop"));
+  }
+  for (auto& s : out)
+    if (s.size() > limits::stop_bytes)
+      refuse("stop", "stop has a string of " + std::to_string(s.size()) + " bytes; at most "
+                       + std::to_string(limits::stop_bytes) + " are taken");
+  return out;
 }
 
 bool read_include_usage(const json::object& o, bool stream) {
@@ -161,10 +225,14 @@ api_request read_request(std::string_view body, bool chat) {
   r.chat = chat;
   r.how = read_model(o);
   refuse_unsupported(o);
-  r.prompt = chat ? read_chat_prompt(o) : read_raw_prompt(o);
-  check_prompt(r.prompt, chat ? "messages" : "prompt");
+  if (chat)
+    r.messages = read_messages(o);
+  else
+    r.prompt = read_raw_prompt(o);
+  check_prompt(r);
   r.max_tokens = read_max_tokens(o, chat);
-  r.temperature = read_double(o, "temperature", 0, 2).value_or(0);
+  r.choose = read_sampling(o);
+  r.stop = read_stop(o);
   r.seed = read_uint(o, "seed", 0, INT64_MAX);
   r.stream = read_bool(o, "stream").value_or(false);
   r.include_usage = read_include_usage(o, r.stream);
@@ -184,8 +252,6 @@ std::variant<api_request, api_error> parse(std::string_view body, bool chat) {
 
 std::variant<api_request, api_error> parse_chat(std::string_view body) { return parse(body, true); }
 std::variant<api_request, api_error> parse_completion(std::string_view body) { return parse(body, false); }
-
-std::string render_chat(const std::vector<chat_message>& messages) { return messages.back().content; }
 
 std::optional<strategy> strategy_of(std::string_view model) {
   if (model.starts_with(model_prefix))

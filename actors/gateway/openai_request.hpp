@@ -17,10 +17,12 @@ namespace virga {
 struct api_request {
   bool chat = false;             ///< which of the two forms, in and out
   strategy how = strategy::cloud;
-  std::string prompt;            ///< rendered
+  std::string prompt;            ///< as it is; empty in a chat
+  std::vector<chat_message> messages;  ///< of a chat
   std::uint32_t max_tokens = 0;
-  double temperature = 0;
+  sampling choose;               ///< all but its seed
   std::optional<std::uint64_t> seed;
+  std::vector<std::string> stop;
   bool stream = false;
   bool include_usage = false;    ///< of a stream
   std::optional<std::uint32_t> deadline_ms;
@@ -30,11 +32,6 @@ struct api_request {
 /// @returns the request, or 400 (404 for a model that is no strategy's name) naming the field and the cure
 std::variant<api_request, api_error> parse_chat(std::string_view body);
 std::variant<api_request, api_error> parse_completion(std::string_view body);
-
-/// The prompt of a chat: the content of its last message. That is the template {{ messages[-1]['content'] }}, the only
-/// one so far: a node refuses at its start to serve a model with another one. /v1/completions takes raw prompts.
-/// @param messages not empty
-std::string render_chat(const std::vector<chat_message>& messages);
 
 /// "virga/split" or "split".
 std::optional<strategy> strategy_of(std::string_view model);

@@ -3,6 +3,7 @@
 
 #include "actors/interfaces.hpp"
 #include "actors/planted.hpp"
+#include "models/chat_template.hpp"
 #include "models/make_shard.hpp"
 #include "models/tokenizer.hpp"
 
@@ -42,8 +43,10 @@ struct model_view {
   std::shared_ptr<const models::tokenizer> tok;
   std::vector<token_id> stop;
   std::uint32_t context = 0;                  ///< positions
+  std::uint32_t vocab = UINT32_MAX;           ///< of the model: bounds the ids of logit_bias
   models::hf::generation_defaults defaults;
-  std::optional<std::string> chat_template;   ///< how a gateway renders messages
+  std::shared_ptr<const models::chat_template> chat;  ///< nullptr: messages cannot be answered
+  std::string chat_error;                     ///< why not
 };
 
 /// One role of the node and the engine it uses. The session host is no entry: each node has one.

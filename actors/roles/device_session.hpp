@@ -46,6 +46,10 @@ public:
   progress on_choice(token_id id);
 
   const sampling& choose() const { return work_.choose; }
+  /// Where the next choice looks back: all that is committed, else nothing.
+  std::vector<token_id> context() const { return work_.choose.looks_back() ? work_.prompt : std::vector<token_id>{}; }
+  /// How many of these are the prompt, for penalties.
+  std::uint32_t context_prompt() const { return prompt_tokens() - work_.answered; }
   std::uint32_t emitted() const { return emitted_; }
   std::uint32_t prompt_tokens() const { return static_cast<std::uint32_t>(work_.prompt.size()) - emitted_; }
   std::uint32_t max_tokens() const { return work_.max_tokens; }

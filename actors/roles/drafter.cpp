@@ -105,6 +105,8 @@ void drafter_state::run_head(work& w, std::uint64_t position, tensor row) {
   step.rows = std::move(row);
   step.want.tokens = rows_wanted::last;
   step.want.choose = w.bookkeeping.choose();
+  step.want.context = w.bookkeeping.context();
+  step.want.prompt_tokens = w.bookkeeping.context_prompt();
   self->send(model, call<engine_step>{next_unit(w), std::move(step), sink{self}});
 }
 
@@ -144,7 +146,7 @@ void drafter_state::release(const work& w) {
 void drafter_state::stop(const header& hdr) {
   auto it = works_.find(hdr.session);
   if (it != works_.end() && it->second.hdr.epoch == hdr.epoch)
-    give_up(it->second, {ec::cancelled, 0, "the request was cancelled"});
+    finish(it->second, finish_reason::none);
 }
 
 token_source_actor::behavior_type make_drafter(token_source_actor::stateful_pointer<drafter_state> self,

@@ -9,7 +9,7 @@ generator_state::generator_state(token_source_actor::pointer self_ptr) : self(se
 void generator_state::begin(call<complete>& c) {
   works_[c.hdr.session] = {c.hdr, c.reply, static_cast<std::uint32_t>(c.body.prompt.size()), 0};
   engine_run run{options.incarnation, std::move(c.body.prompt), std::move(c.body.stop), c.body.max_tokens,
-                 c.body.choose};
+                 c.body.choose, c.body.answered};
   self->send(model, call<engine_run>{c.hdr, std::move(run), sink{self}});
 }
 

@@ -1,15 +1,13 @@
 #include "actors/session/session.hpp"
 
 #include "actors/answers.hpp"
+#include "models/sampler.hpp"
 
 #include <spdlog/spdlog.h>
 
 namespace virga {
 
 namespace {
-
-/// The chat template that gateways render now; a model with another one would get a prompt that it was not trained on.
-constexpr std::string_view last_message = "{{ messages[-1]['content'] }}";
 
 /// How long a lost session waits before it asks again.
 constexpr auto retry_delay = std::chrono::milliseconds(100);
@@ -41,14 +39,8 @@ void session_state::start(session_options o) {
   if (options_.hdr.deadline <= now)
     return fail(ec::deadline_exceeded, "the deadline passed before the request began");
   self->delayed_send(self, options_.hdr.deadline - now, tick_atom::value);
-  if (request.chat && view.chat_template != last_message)
-    return fail(ec::unsupported, "messages: the model's chat template is not supported yet: send the rendered prompt to "
-                                 "/v1/completions");
-  try {
-    prompt_ = view.tok->encode(request.prompt);
-  } catch (const std::exception& e) {
-    return fail(ec::bad_request, std::string{"prompt: "} + e.what());
-  }
+  if (!tokenize())
+    return;
   if (prompt_.empty())
     return fail(ec::bad_request, "prompt: it is empty");
   if (prompt_.size() >= view.context)
@@ -58,8 +50,33 @@ void session_state::start(session_options o) {
                 view.context);
   auto room = static_cast<std::uint32_t>(view.context - prompt_.size());
   request.max_tokens = std::min(request.max_tokens, room);
-  text_ = std::make_unique<models::text_stream>(view.tok);
+  text_ = view.tok->stream();
+  stops_ = models::stop_strings(request.stop);
   place();
+}
+
+bool session_state::tokenize() {
+  auto& view = options_.source.view;
+  auto& request = options_.request;
+  try {
+    if (request.messages.empty()) {
+      prompt_ = view.tok->encode(request.prompt);
+    } else if (!view.chat) {
+      fail(ec::unsupported, "messages: " + view.chat_error + ": send the rendered prompt to /v1/completions");
+      return false;
+    } else {
+      auto chat = view.chat->render(request.messages);
+      prompt_ = view.tok->encode(chat.text, {false, true, std::move(chat.user_text)});
+    }
+  } catch (const std::exception& e) {
+    fail(ec::bad_request, (request.messages.empty() ? "prompt: " : "messages: ") + std::string{e.what()});
+    return false;
+  }
+  if (auto wrong = models::complaint(request.choose, view.vocab); !wrong.empty()) {
+    fail(ec::bad_request, std::move(wrong));
+    return false;
+  }
+  return true;
 }
 
 header session_state::placement() const {
@@ -87,6 +104,7 @@ void session_state::place() {
   work.max_tokens = options_.request.max_tokens - static_cast<std::uint32_t>(emitted_.size());
   work.choose = options_.request.choose;
   work.request_id = options_.request.request_id;
+  work.answered = static_cast<std::uint32_t>(emitted_.size());
   self->send(options_.source.source, call<complete>{placement(), std::move(work), sink{self}});
 }
 
@@ -95,11 +113,15 @@ void session_state::on_answer(answer& a) {
     return;
   wire_.bytes_up += a.wire.bytes_up;
   wire_.bytes_down += a.wire.bytes_down;
-  if (auto* piece = std::get_if<tokens>(&a.body))
+  auto* end = std::get_if<outcome>(&a.body);
+  auto* why = std::get_if<failure>(&a.body);
+  if (stopped_ && (end || why))
+    finish_stopped(end ? std::move(*end) : outcome{});
+  else if (auto* piece = std::get_if<tokens>(&a.body); piece && !stopped_)
     on_tokens(*piece);
-  else if (auto* end = std::get_if<outcome>(&a.body))
+  else if (end)
     on_outcome(*end);
-  else if (auto* why = std::get_if<failure>(&a.body))
+  else if (why)
     on_failure(*why);
 }
 
@@ -117,17 +139,39 @@ void session_state::on_tokens(tokens& piece) {
 }
 
 void session_state::emit(const tokens& piece) {
-  tokens out{piece.position, piece.ids, {}};
+  tokens out{piece.position, {}, {}};
   for (auto id : piece.ids) {
+    out.ids.push_back(id);
     emitted_.push_back(id);
-    out.text += text_->push(id);
+    auto shown = stops_.push(text_->push(id));
+    out.text += shown.text;
+    stopped_ = shown.stopped;
+    if (stopped_)
+      break;
   }
   reply_to(options_.client, options_.hdr, std::move(out), false);
+  if (stopped_)
+    stop_source();
+}
+
+/// A stop string was found: the text is complete. The source says where and how long it was made.
+void session_state::stop_source() {
+  self->send(options_.source.source, call<cancel>{placement(), cancel{}, sink{self}});
+}
+
+void session_state::finish_stopped(outcome end) {
+  waiting_ = false;
+  end.error = ec::none;
+  end.error_text.clear();
+  end.finish = finish_reason::stop;
+  finish(std::move(end));
 }
 
 void session_state::on_outcome(outcome& end) {
   if (end.error != ec::none)
     return on_failure({end.error, end.error_detail, end.error_text});
+  if (end.finish == finish_reason::none)
+    return on_failure({ec::cancelled, 0, "the answer was cancelled"});
   finish(std::move(end));
 }
 
@@ -152,7 +196,9 @@ void session_state::retry_or_fail(const failure& why) {
 }
 
 void session_state::on_deadline() {
-  if (!ended_)
+  if (!ended_ && stopped_)
+    finish_stopped({});
+  else if (!ended_)
     fail(ec::deadline_exceeded, "the deadline passed after " + std::to_string(emitted_.size()) + " tokens");
 }
 
@@ -175,13 +221,20 @@ void session_state::release() {
   waiting_ = false;
 }
 
+void session_state::finish_text(outcome& end) {
+  auto last = stops_.push(text_->finish());
+  if (last.stopped)
+    end.finish = finish_reason::stop;
+  if (auto rest = last.text + stops_.finish(); !rest.empty())
+    reply_to(options_.client, options_.hdr, tokens{emitted_.size(), {}, std::move(rest)}, false);
+}
+
 void session_state::finish(outcome end) {
   if (end.error != ec::none)
     release();
   ended_ = true;
   if (text_ && end.error == ec::none)
-    if (auto rest = text_->finish(); !rest.empty())
-      reply_to(options_.client, options_.hdr, tokens{emitted_.size(), {}, std::move(rest)}, false);
+    finish_text(end);
   end.how = options_.request.how;
   end.attempts = attempts_;
   end.prompt_tokens = static_cast<std::uint32_t>(prompt_.size());

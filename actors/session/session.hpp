@@ -9,6 +9,7 @@
 #pragma once
 
 #include "actors/session/session_host.hpp"
+#include "models/stop_strings.hpp"
 
 namespace virga {
 
@@ -36,15 +37,20 @@ private:
   void on_tokens(tokens& piece);
   void on_outcome(outcome& end);
   void on_failure(const failure& why);
+  bool tokenize();  ///< false: it has failed
   void emit(const tokens& piece);
+  void stop_source();
+  void finish_stopped(outcome end);
   void retry_or_fail(const failure& why);
   void finish(outcome end);
+  void finish_text(outcome& end);
   void fail(ec code, std::string text, std::uint64_t detail = 0);
   void release();
   header placement() const;
 
   session_options options_;
   std::unique_ptr<models::text_stream> text_;
+  models::stop_strings stops_{{}};
   std::vector<token_id> prompt_;
   std::vector<token_id> emitted_;
   std::size_t placed_at_ = 0;  ///< tokens emitted when the current placement began
@@ -53,6 +59,7 @@ private:
   std::optional<time_point> lost_since_;
   traffic wire_;
   bool waiting_ = false;  ///< for an answer of the current placement
+  bool stopped_ = false;  ///< a stop string was found; what the source still sends is not shown
   bool ended_ = false;
 };
 

@@ -86,7 +86,26 @@ struct Generate {
   maxTokens @3 :UInt32;        # new tokens at most
   temperature @4 :Float64;     # 0: greedy
   seed @5 :UInt64;             # of the Gumbel noise
-  chat @6 :Bool;               # the prompt is the last message of a chat
+  retired6 @6 :Bool;           # was: the prompt is the last message of a chat; ignored
+  messages @7 :List(ChatMessage);  # a chat, rendered by the template of the model that answers; then `prompt` is empty
+  stop @8 :List(Text);         # texts that end the answer
+  topK @9 :UInt32;             # 0: all
+  topP @10 :Float64 = 1;
+  minP @11 :Float64;
+  repetitionPenalty @12 :Float64 = 1;
+  presencePenalty @13 :Float64;
+  frequencyPenalty @14 :Float64;
+  logitBias @15 :List(TokenBias);
+}
+
+struct ChatMessage {
+  role @0 :Text;
+  content @1 :Text;
+}
+
+struct TokenBias {
+  id @0 :UInt32;
+  bias @1 :Float64;            # added to the logit
 }
 
 struct OpenSession {

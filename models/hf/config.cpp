@@ -2,8 +2,9 @@
 
 #include "models/defaults.hpp"
 #include "models/hf/json.hpp"
+#include "models/hf/rope_config.hpp"
 
-#include <cstdio>
+#include <array>
 
 namespace virga::models::hf {
 
@@ -11,152 +12,150 @@ namespace {
 
 namespace limit = models::defaults;
 
+/// What a family does when config.json is silent. Source: the configuration classes of transformers 5.23.
+struct family {
+  std::string_view model_type, architecture;
+  std::uint32_t max_positions;
+  std::uint32_t kv_heads;    ///< 0: as many as heads
+  std::uint32_t head_dim;    ///< 0: hidden / heads
+};
+
+constexpr std::array families{
+  family{"llama", "LlamaForCausalLM", 2048, 0, 0},
+  family{"mistral", "MistralForCausalLM", 4096 * 32, 8, 0},
+  family{"qwen2", "Qwen2ForCausalLM", 32768, 32, 0},
+  family{"qwen3", "Qwen3ForCausalLM", 32768, 32, 128},
+};
+
+constexpr std::uint32_t default_window = 4096, default_window_layers = 28;
+
 void refuse_unless(const fields& f, std::string_view key, bool fine, const std::string& what) {
   if (!fine)
     f.complain(key, what);
 }
 
-void check_architecture(const fields& f) {
-  refuse_unless(f, "model_type", f.text("model_type") == "llama", "only \"llama\" can be run so far");
-  if (auto list = f.find("architectures"))
-    refuse_unless(f, "architectures", *list == json::value{"LlamaForCausalLM"},
-                  "only [\"LlamaForCausalLM\"] can be run so far");
-  refuse_unless(f, "hidden_act", f.text_or("hidden_act", "silu") == "silu", "only \"silu\" can be run so far");
-}
-
-/// What changes the numbers and cannot be run yet.
-void check_extras(const fields& f) {
-  for (auto key : {"attention_bias", "mlp_bias"})
-    refuse_unless(f, key, !f.flag_or(key, false), "biases cannot be run so far");
-  if (f.find("sliding_window"))
-    refuse_unless(f, "sliding_window", !f.flag_or("use_sliding_window", true), "sliding windows cannot be run so far");
-  if (auto types = f.find("layer_types"); types && types->is_array())
-    for (auto& t : types->get_array())
-      refuse_unless(f, "layer_types", t == json::value("full_attention"), "only full attention can be run so far");
-  if (f.find("quantization_config"))
-    f.complain("quantization_config", "quantised weights cannot be run so far");
-}
-
-/// Version 5 writes rope_parameters with theta inside, version 4 rope_theta and rope_scaling. The inner theta wins.
-double read_rope_theta(const fields& f) {
-  double theta = f.number_or("rope_theta", 10000);
-  for (auto key : {"rope_parameters", "rope_scaling"})
-    if (auto v = f.find(key)) {
-      fields rope(*v, f.where() + ": " + key);
-      for (auto kind : {"rope_type", "type"})
-        refuse_unless(rope, kind, rope.text_or(kind, "default") == "default", "rope scaling cannot be run so far");
-      refuse_unless(rope, "partial_rotary_factor", rope.number_or("partial_rotary_factor", 1) == 1,
-                    "partial rotation cannot be run so far");
-      theta = rope.number_or("rope_theta", theta);
+const family& find_family(const fields& f) {
+  auto type = f.text("model_type");
+  for (auto& known : families)
+    if (known.model_type == type) {
+      if (auto list = f.find("architectures"))
+        refuse_unless(f, "architectures", *list == json::value{json::string_view(known.architecture)},
+                      "a " + type + " model that can be run is [\"" + std::string(known.architecture) + "\"]");
+      return known;
     }
-  if (!(theta > 0))
-    fail(f.where(), "rope_theta is " + std::to_string(theta) + "; it must be above 0");
-  return theta;
+  f.complain("model_type", "llama, mistral, qwen2 and qwen3 can be run");
 }
 
-void read_heads(const fields& f, model_config& c) {
+/// What would change the numbers and cannot be run.
+void check_extras(const fields& f) {
+  refuse_unless(f, "hidden_act", f.text_or("hidden_act", "silu") == "silu", "only \"silu\" can be run");
+  if (f.find("quantization_config"))
+    f.complain("quantization_config", "quantised weights cannot be read; give the folder in BF16, F16 or F32");
+}
+
+void read_heads(const fields& f, const family& kind, model_config& c) {
   auto heads = c.num_attention_heads = static_cast<std::uint32_t>(f.whole("num_attention_heads", 1, limit::max_heads));
-  c.num_key_value_heads = static_cast<std::uint32_t>(f.whole_or("num_key_value_heads", 1, heads, heads));
-  if (heads % c.num_key_value_heads != 0)
-    f.complain("num_key_value_heads", "it must divide num_attention_heads, which is " + std::to_string(heads));
-  if (!f.find("head_dim") && c.hidden_size % heads != 0)
+  auto silent = f.has("num_key_value_heads") || kind.kv_heads == 0 ? heads : kind.kv_heads;  // an explicit null: heads
+  c.num_key_value_heads = static_cast<std::uint32_t>(f.whole_or("num_key_value_heads", 1, heads, silent));
+  if (c.num_key_value_heads > heads || heads % c.num_key_value_heads != 0)
+    fail(f.where(), "num_key_value_heads is " + std::to_string(c.num_key_value_heads)
+                      + "; it must divide num_attention_heads, which is " + std::to_string(heads));
+  if (!f.find("head_dim") && kind.head_dim == 0 && c.hidden_size % heads != 0)
     f.complain("num_attention_heads", "it must divide hidden_size, which is " + std::to_string(c.hidden_size)
                                         + ", or head_dim must be given");
-  c.head_dim = static_cast<std::uint32_t>(f.whole_or("head_dim", 1, limit::max_width, c.hidden_size / heads));
+  auto dim = kind.head_dim > 0 ? kind.head_dim : c.hidden_size / heads;
+  c.head_dim = static_cast<std::uint32_t>(f.whole_or("head_dim", 1, limit::max_width, dim));
   if (c.head_dim % 2 != 0)
     fail(f.where(), "head_dim is " + std::to_string(c.head_dim) + "; it must be even");
 }
 
-std::vector<token_id> token_list(const fields& f, std::string_view key, std::uint32_t vocab) {
-  std::vector<token_id> out;
-  auto v = f.find(key);
-  if (!v)
+void read_biases(const fields& f, const family& kind, model_config& c) {
+  auto type = kind.model_type;
+  bool all = type == "mistral" || type == "qwen2" ? false : f.flag_or("attention_bias", false);
+  c.qkv_bias = type == "qwen2" || all;  // of Qwen2 no field says so
+  c.o_bias = all;
+  c.mlp_bias = type == "llama" && f.flag_or("mlp_bias", false);
+  c.qk_norm = type == "qwen3";
+}
+
+/// Which layers slide, as Qwen's files say it: layer_types (version 5), else from max_window_layers on.
+std::vector<bool> sliding_layers(const fields& f, std::uint32_t layers, bool windowed) {
+  std::vector<bool> out(layers);
+  if (auto list = f.find("layer_types")) {
+    if (!list->is_array() || list->get_array().size() != layers)
+      f.complain("layer_types", "it must be a list with one entry for each of the " + std::to_string(layers) + " layers");
+    for (std::uint32_t i = 0; i < layers; ++i) {
+      auto& kind = list->get_array()[i];
+      out[i] = kind == json::value("sliding_attention");
+      if (!out[i] && kind != json::value("full_attention"))
+        f.complain("layer_types", "full_attention and sliding_attention can be run");
+    }
     return out;
-  auto add = [&](const json::value& id) {
-    out.push_back(static_cast<token_id>(whole_number(id, f.where() + ": " + std::string(key), 0, vocab - 1)));
-  };
-  if (v->is_array())
-    for (auto& id : v->get_array())
-      add(id);
-  else
-    add(*v);
+  }
+  auto first = f.whole_or("max_window_layers", 0, limit::max_layers, default_window_layers);
+  for (std::uint32_t i = 0; i < layers; ++i)
+    out[i] = windowed && i >= first;
   return out;
 }
 
-void read_special(const fields& f, std::uint32_t vocab, generation_defaults& g) {
-  if (auto eos = token_list(f, "eos_token_id", vocab); !eos.empty())
-    g.eos = eos;
-  if (auto bos = token_list(f, "bos_token_id", vocab); !bos.empty())
-    g.bos = bos.front();
+std::uint32_t read_window(const fields& f) {
+  if (f.has("sliding_window") && !f.find("sliding_window"))
+    return 0;
+  return static_cast<std::uint32_t>(f.whole_or("sliding_window", 1, limit::max_context, default_window));
 }
 
-json::value read_json(const std::filesystem::path& file) { return parse_strict(read_text(file), file.string()); }
+void read_windows(const fields& f, const family& kind, model_config& c) {
+  if (kind.model_type == "llama")
+    return;
+  if (kind.model_type == "mistral") {
+    if (auto window = read_window(f); window > 0)
+      c.windows.assign(c.num_hidden_layers, window);
+    return;
+  }
+  auto window = f.flag_or("use_sliding_window", false) ? read_window(f) : 0;
+  auto sliding = sliding_layers(f, c.num_hidden_layers, window > 0);
+  for (std::uint32_t i = 0; i < c.num_hidden_layers; ++i) {
+    if (sliding[i] && window == 0)
+      fail(f.where(), "layer_types has sliding_attention, but use_sliding_window and sliding_window give no window");
+    if (sliding[i] && c.windows.empty())
+      c.windows.assign(c.num_hidden_layers, 0);
+    if (sliding[i])
+      c.windows[i] = window;
+  }
+}
 
 } // namespace
 
-model_config read_config(const std::filesystem::path& dir) {
-  auto file = dir / "config.json";
-  auto root = read_json(file);
-  fields f(root, file.string());
-  check_architecture(f);
+model_config parse_config(std::string_view text, const std::string& where) {
+  auto root = parse_strict(text, where);
+  fields f(root, where);
+  auto& kind = find_family(f);
   check_extras(f);
   auto number = [&f](std::string_view key, std::uint64_t high) {
     return static_cast<std::uint32_t>(f.whole(key, 1, high));
   };
   model_config c;
-  c.model_type = "llama";
+  c.model_type = kind.model_type;
   c.hidden_size = number("hidden_size", limit::max_width);
   c.intermediate_size = number("intermediate_size", limit::max_width);
   c.num_hidden_layers = number("num_hidden_layers", limit::max_layers);
   c.vocab_size = number("vocab_size", limit::max_vocab);
   c.max_position_embeddings =
-    static_cast<std::uint32_t>(f.whole_or("max_position_embeddings", 1, limit::max_context, 2048));
-  read_heads(f, c);
+    static_cast<std::uint32_t>(f.whole_or("max_position_embeddings", 1, limit::max_context, kind.max_positions));
+  read_heads(f, kind, c);
+  read_biases(f, kind, c);
+  read_windows(f, kind, c);
   c.rms_norm_eps = f.number_or("rms_norm_eps", 1e-6);
   if (!(c.rms_norm_eps >= 0))
     f.complain("rms_norm_eps", "it must be 0 or more");
-  c.rope_theta = read_rope_theta(f);
+  read_rope(f, c);
   c.tie_word_embeddings = f.flag_or("tie_word_embeddings", false);
   return c;
 }
 
-generation_defaults read_generation(const std::filesystem::path& dir, std::uint32_t vocab_size) {
-  generation_defaults g;
-  auto config = read_json(dir / "config.json");
-  read_special(fields(config, (dir / "config.json").string()), vocab_size, g);
-  auto file = dir / "generation_config.json";
-  if (!std::filesystem::exists(file))
-    return g;
-  auto root = read_json(file);
-  fields f(root, file.string());
-  read_special(f, vocab_size, g);
-  g.do_sample = f.flag_or("do_sample", false);
-  g.temperature = f.number_or("temperature", 1);
-  if (g.temperature < 0)
-    f.complain("temperature", "it must be 0 or more");
-  return g;
-}
-
-std::optional<std::string> read_chat_template(const std::filesystem::path& dir) {
-  if (auto jinja = dir / "chat_template.jinja"; std::filesystem::exists(jinja))
-    return read_text(jinja);
-  auto file = dir / "tokenizer_config.json";
-  if (!std::filesystem::exists(file))
-    return std::nullopt;
-  auto root = read_json(file);
-  fields f(root, file.string());
-  if (!f.find("chat_template"))
-    return std::nullopt;
-  return f.text("chat_template");
-}
-
-std::string canonical_text(const model_config& c) {
-  char reals[80];
-  std::snprintf(reals, sizeof reals, " eps %.17g theta %.17g", c.rms_norm_eps, c.rope_theta);
-  auto n = [](const char* name, std::uint32_t v) { return std::string(" ") + name + " " + std::to_string(v); };
-  return c.model_type + n("hidden", c.hidden_size) + n("intermediate", c.intermediate_size)
-         + n("layers", c.num_hidden_layers) + n("heads", c.num_attention_heads) + n("kv_heads", c.num_key_value_heads)
-         + n("head_dim", c.head_dim) + n("vocab", c.vocab_size) + reals + (c.tie_word_embeddings ? " tied" : " untied");
+model_config read_config(const std::filesystem::path& dir) {
+  auto file = dir / "config.json";
+  return parse_config(read_text(file), file.string());
 }
 
 } // namespace virga::models::hf

@@ -5,15 +5,16 @@
 
 namespace virga::models::hf {
 
-/// DIR/config.json. Accepts the spellings of transformers 4 and 5. @throws bad_model naming the field and its value for
-/// what cannot be run yet: other architectures, rope scaling, biases, sliding windows, quantised weights
+/// config.json of a Llama, Mistral, Qwen2 or Qwen3 decoder, in the spelling of transformers 4 or 5; fields that are absent
+/// have the defaults of transformers 5.23. @throws bad_model("WHERE: ...") naming the field, its value and what it may
+/// be, also for what cannot be run: other architectures, other rope types, partial rotation, quantised weights
+model_config parse_config(std::string_view text, const std::string& where);
+
+/// DIR/config.json.
 model_config read_config(const std::filesystem::path& dir);
 
 /// DIR/generation_config.json where there is one; eos and bos fall back to config.json.
 generation_defaults read_generation(const std::filesystem::path& dir, std::uint32_t vocab_size);
-
-/// DIR/chat_template.jinja, else tokenizer_config.json's chat_template, else nothing.
-std::optional<std::string> read_chat_template(const std::filesystem::path& dir);
 
 /// One line with every number that changes the model's results: it is hashed into the digest.
 std::string canonical_text(const model_config& c);

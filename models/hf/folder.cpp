@@ -3,12 +3,12 @@
 #include "models/hf/config.hpp"
 #include "models/hf/json.hpp"
 #include "models/hf/parts.hpp"
+#include "models/hf/weight_files.hpp"
 
 namespace virga::models::hf {
 
 namespace {
 
-constexpr auto weights_name = "model.safetensors";
 constexpr auto cut_name = "virga.json";
 
 std::string shape_text(const std::vector<std::uint64_t>& shape) {
@@ -18,28 +18,40 @@ std::string shape_text(const std::vector<std::uint64_t>& shape) {
   return out.append("]");
 }
 
-std::shared_ptr<const safetensors_file> open_weights(const std::filesystem::path& dir) {
-  auto file = dir / weights_name;
-  if (!std::filesystem::exists(file) && std::filesystem::exists(dir / "model.safetensors.index.json"))
-    fail(dir.string(), "its weights are spread over several files, which cannot be read so far; merge them into one "
-                       "model.safetensors (save_pretrained with a large max_shard_size)");
-  return std::make_shared<const safetensors_file>(file);
+/// Why a tensor that the stages do not need may be there all the same; "" when it may not.
+std::string harmless(const std::string& name, const model_config& c) {
+  if (c.tie_word_embeddings && name == "lm_head.weight")
+    return "tie_word_embeddings is true, so the head is the embedding's matrix";
+  if (name.ends_with(".rotary_emb.inv_freq"))
+    return "rotary frequencies are computed from config.json";
+  return "";
 }
 
 } // namespace
 
-model_folder::model_folder(std::filesystem::path dir) : dir_(std::move(dir)) {
+model_folder::model_folder(std::filesystem::path dir, const load_progress& progress) : dir_(std::move(dir)) {
   if (!std::filesystem::is_directory(dir_))
-    fail(dir_.string(), "is no folder; give a Hugging Face model folder");
+    fail(dir_.string(), dir_.extension() == ".gguf" ? "is a GGUF file, which cannot be read; give the Hugging Face folder that it was made from"
+                                                    : "is no folder; give a Hugging Face model folder");
   config_ = read_config(dir_);
   generation_ = read_generation(dir_, config_.vocab_size);
-  chat_template_ = read_chat_template(dir_);
   stages_ = whole_model(config_);
   if (std::filesystem::exists(dir_ / cut_name))
     read_cut_list();
-  weights_ = open_weights(dir_);
+  weights_ = std::make_shared<weight_files>(dir_);
+  drop_unused();
   check_shapes();
-  check_hashes();
+  check_hashes(progress);
+}
+
+const std::map<std::string, tensor_view>& model_folder::weights() const { return weights_->tensors(); }
+
+void model_folder::drop_unused() {
+  for (auto& [name, tensor] : weights())
+    if (auto why = harmless(name, config_); !why.empty())
+      ignored_[name] = why;
+  for (auto& [name, why] : ignored_)
+    weights_->drop(name);
 }
 
 /// virga.json: stages, digest and hashes of the model that this folder was cut from.
@@ -61,31 +73,37 @@ void model_folder::read_cut_list() {
 
 /// Every tensor of the stages is there with its shape, and no other.
 void model_folder::check_shapes() const {
-  auto where = (dir_ / weights_name).string();
   auto needed = tensors_of(config_, stages_);
   for (auto& [name, shape] : needed) {
     auto held = weights().find(name);
     if (held == weights().end())
-      fail(where, "the tensor " + in_quotes(name) + " is missing; copy the folder again");
+      fail(weights_->where(name), "the tensor " + in_quotes(name) + " is missing; copy the folder again");
     if (held->second.shape != shape)
-      fail(where, "the tensor " + in_quotes(name) + " has the shape " + shape_text(held->second.shape)
+      fail(weights_->where(name), "the tensor " + in_quotes(name) + " has the shape " + shape_text(held->second.shape)
                     + ", config.json asks for " + shape_text(shape) + "; the two files do not belong together");
   }
   for (auto& [name, tensor] : weights())
     if (!needed.contains(name))
-      fail(where, "the tensor " + in_quotes(name) + " has no place in " + describe(stages_)
+      fail(weights_->where(name), "the tensor " + in_quotes(name) + " has no place in " + describe(stages_)
                     + " of this config.json; the two files do not belong together");
 }
 
 /// A whole model makes its digest; a part is checked against the list that it was cut with.
-void model_folder::check_hashes() {
+void model_folder::check_hashes(const load_progress& progress) {
   bool whole = hashes_.empty();
+  std::uint64_t done = 0, total = 0;
+  for (auto& [name, tensor] : weights())
+    total += tensor.data.size();
   for (auto& [name, tensor] : weights()) {
-    auto hash = hash_of(tensor);
+    auto hash = hash_finite(tensor, weights_->where(name), [&](std::uint64_t bytes) {
+      done += bytes;
+      if (progress)
+        progress("checking weights", done, total);
+    });
     if (whole)
       hashes_[name] = hash;
     else if (hashes_[name] != hash)
-      fail((dir_ / weights_name).string(), "the tensor " + in_quotes(name) + " has the hash " + hash
+      fail(weights_->where(name), "the tensor " + in_quotes(name) + " has the hash " + hash
                                              + ", virga.json says "
                                              + in_quotes(hashes_[name]) + "; cut the folder again");
   }
@@ -96,7 +114,7 @@ void model_folder::check_hashes() {
 const tensor_view& model_folder::weight(const std::string& name) const {
   if (auto it = weights().find(name); it != weights().end())
     return it->second;
-  fail((dir_ / weights_name).string(), "the tensor " + in_quotes(name) + " is not here; this folder holds "
+  fail(weights_->where(name), "the tensor " + in_quotes(name) + " is not here; this folder holds "
                                          + describe(stages_));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/hf/safetensors.hpp"
+#include "models/progress.hpp"
 #include "models/shard.hpp"
 
 #include <filesystem>
@@ -14,14 +15,32 @@
 
 namespace virga::models::hf {
 
+/// How rotary angles are stretched for long contexts. Names are those of config.json; see rotary.hpp for the arithmetic.
+struct rope_scaling {
+  enum class kind : std::uint8_t { none, linear, llama3, yarn };
+  kind type = kind::none;
+  double factor = 1;
+  double low_freq_factor = 1, high_freq_factor = 4;  ///< llama3
+  double original_max_position_embeddings = 0;       ///< llama3, yarn
+  double beta_fast = 32, beta_slow = 1;              ///< yarn
+  double attention_factor = 1;                       ///< yarn: cos and sin are multiplied by it
+  bool truncate = true;                              ///< yarn
+};
+
 /// A decoder's shape. Names are those of config.json.
 struct model_config {
-  std::string model_type;  ///< "llama"
+  std::string model_type;  ///< "llama", "mistral", "qwen2" or "qwen3"
   std::uint32_t hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
   std::uint32_t num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0;
   std::uint32_t vocab_size = 0, max_position_embeddings = 0;
   double rms_norm_eps = 1e-6, rope_theta = 10000;
+  rope_scaling rope;
   bool tie_word_embeddings = false;
+  bool qkv_bias = false, o_bias = false, mlp_bias = false;
+  bool qk_norm = false;                ///< RMSNorm of each head of q and k before they turn
+  std::vector<std::uint32_t> windows;  ///< by layer: a query sees so many last keys, itself included; 0: all
+
+  std::uint32_t window(std::uint32_t layer) const { return layer < windows.size() ? windows[layer] : 0; }
 };
 
 /// What generation_config.json says, with config.json's eos as fallback.
@@ -32,11 +51,15 @@ struct generation_defaults {
   double temperature = 1;
 };
 
-/// A folder, validated: shapes of the tensors against the config, every tensor that the stages need, no other.
+class weight_files;
+
+/// A folder, validated: shapes of the tensors against the config, every tensor that the stages need, no other, every
+/// number finite.
 class model_folder {
 public:
+  /// Maps the weights and reads each byte once. @param progress told meanwhile; may be empty
   /// @throws bad_model: one sentence with file, place, both values and the cure
-  explicit model_folder(std::filesystem::path dir);
+  explicit model_folder(std::filesystem::path dir, const load_progress& progress = {});
 
   const std::filesystem::path& dir() const { return dir_; }
   const model_config& config() const { return config_; }
@@ -56,15 +79,16 @@ public:
   const tensor_view& weight(const std::string& name) const;
 
   /// All tensors held, by name.
-  const std::map<std::string, tensor_view>& weights() const { return weights_->tensors(); }
+  const std::map<std::string, tensor_view>& weights() const;
 
-  /// chat_template.jinja, else the chat template of tokenizer_config.json, when there is one.
-  const std::optional<std::string>& chat_template() const { return chat_template_; }
+  /// Tensors in the files that this architecture does not use, and why: a tied model's own head, old rotary tables.
+  const std::map<std::string, std::string>& ignored() const { return ignored_; }
 
 private:
   void read_cut_list();
+  void drop_unused();
   void check_shapes() const;
-  void check_hashes();
+  void check_hashes(const load_progress& progress);
 
   std::filesystem::path dir_;
   model_config config_;
@@ -72,8 +96,8 @@ private:
   std::vector<stage> stages_;
   std::string digest_;
   std::map<std::string, std::string> hashes_;
-  std::optional<std::string> chat_template_;
-  std::shared_ptr<const safetensors_file> weights_;
+  std::map<std::string, std::string> ignored_;
+  std::shared_ptr<weight_files> weights_;
 };
 
 /// Writes the folder of a node that runs only `keep` (in order): its tensors, config, virga.json with the hash list;

@@ -128,6 +128,8 @@ const json::value* fields::find(std::string_view key) const {
   return v && !v->is_null() ? v : nullptr;
 }
 
+bool fields::has(std::string_view key) const { return object_->contains(json::string_view(key.data(), key.size())); }
+
 const json::value& fields::at(std::string_view key) const {
   if (auto v = find(key))
     return *v;

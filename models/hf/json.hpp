@@ -32,6 +32,7 @@ public:
   fields(const json::value& object, std::string where);  ///< @throws bad_model when it is no object
 
   const json::value* find(std::string_view key) const;   ///< nullptr when absent or null
+  bool has(std::string_view key) const;                  ///< also true for null
   const json::value& at(std::string_view key) const;     ///< @throws bad_model when absent or null
   std::uint64_t whole(std::string_view key, std::uint64_t low, std::uint64_t high) const;
   std::uint64_t whole_or(std::string_view key, std::uint64_t low, std::uint64_t high, std::uint64_t other) const;

@@ -1,11 +1,13 @@
 #include "models/hf/parts.hpp"
 
+#include "models/defaults.hpp"
 #include "models/hf/config.hpp"
 
 #include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace virga::models::hf {
 
@@ -33,19 +35,57 @@ private:
   std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
 };
 
+/// Whether no exponent is all ones. `bits` of one element, its exponent's in `mask`.
+template <class Bits>
+bool all_finite(std::span<const std::byte> data, Bits mask) {
+  unsigned bad = 0;
+  for (std::size_t at = 0; at + sizeof(Bits) <= data.size(); at += sizeof(Bits)) {
+    Bits bits;
+    std::memcpy(&bits, data.data() + at, sizeof bits);
+    bad |= static_cast<unsigned>((bits & mask) == mask);
+  }
+  return bad == 0;
+}
+
+bool all_finite(std::span<const std::byte> data, dtype type) {
+  switch (type) {
+    case dtype::f64: return all_finite<std::uint64_t>(data, 0x7ff0000000000000u);
+    case dtype::f32: return all_finite<std::uint32_t>(data, 0x7f800000u);
+    case dtype::bf16: return all_finite<std::uint16_t>(data, 0x7f80u);
+    case dtype::f16: return all_finite<std::uint16_t>(data, 0x7c00u);
+    case dtype::i8_rows: break;
+  }
+  return true;
+}
+
+/// Names the first element from byte `from` on that is not finite.
+[[noreturn]] void complain_of_element(const tensor_view& t, std::size_t from, const std::string& where) {
+  auto width = size_of(t.type), at = from;
+  while (all_finite(t.data.subspan(at, width), t.type))
+    at += width;
+  throw bad_model(where + ": the tensor \"" + t.name + "\" has NaN or infinity at element " + std::to_string(at / width)
+                  + "; the weights are damaged, or their training was");
+}
+
 void add_layer(const model_config& c, std::uint32_t index, shape_list& out) {
   auto p = "model.layers." + std::to_string(index) + ".";
   std::uint64_t h = c.hidden_size, i = c.intermediate_size, dim = c.head_dim;
   auto q = c.num_attention_heads * dim, kv = c.num_key_value_heads * dim;
-  out[p + "input_layernorm.weight"] = {h};
-  out[p + "self_attn.q_proj.weight"] = {q, h};
-  out[p + "self_attn.k_proj.weight"] = {kv, h};
-  out[p + "self_attn.v_proj.weight"] = {kv, h};
-  out[p + "self_attn.o_proj.weight"] = {h, q};
-  out[p + "post_attention_layernorm.weight"] = {h};
-  out[p + "mlp.gate_proj.weight"] = {i, h};
-  out[p + "mlp.up_proj.weight"] = {i, h};
-  out[p + "mlp.down_proj.weight"] = {h, i};
+  auto linear = [&](const std::string& name, std::uint64_t outputs, std::uint64_t inputs, bool bias) {
+    out[p + name + ".weight"] = {outputs, inputs};
+    if (bias)
+      out[p + name + ".bias"] = {outputs};
+  };
+  out[p + "input_layernorm.weight"] = out[p + "post_attention_layernorm.weight"] = {h};
+  linear("self_attn.q_proj", q, h, c.qkv_bias);
+  linear("self_attn.k_proj", kv, h, c.qkv_bias);
+  linear("self_attn.v_proj", kv, h, c.qkv_bias);
+  linear("self_attn.o_proj", h, q, c.o_bias);
+  linear("mlp.gate_proj", i, h, c.mlp_bias);
+  linear("mlp.up_proj", i, h, c.mlp_bias);
+  linear("mlp.down_proj", h, i, c.mlp_bias);
+  if (c.qk_norm)
+    out[p + "self_attn.q_norm.weight"] = out[p + "self_attn.k_norm.weight"] = {dim};
 }
 
 } // namespace
@@ -71,13 +111,19 @@ std::vector<stage> whole_model(const model_config& c) {
   return {{stage_kind::embedding, 0, 0}, {stage_kind::layers, 0, c.num_hidden_layers}, {stage_kind::head, 0, 0}};
 }
 
-std::string hash_of(const tensor_view& t) {
+std::string hash_finite(const tensor_view& t, const std::string& where, const std::function<void(std::uint64_t)>& done) {
   sha256 sum;
   auto head = std::string(to_string(t.type));
   for (auto n : t.shape)
     head += " " + std::to_string(n);
   sum.add(head + "\n");
-  sum.add(t.data);
+  for (std::size_t at = 0; at < t.data.size(); at += defaults::hash_bytes) {
+    auto piece = t.data.subspan(at, std::min<std::size_t>(defaults::hash_bytes, t.data.size() - at));
+    sum.add(piece);
+    if (!all_finite(piece, t.type))
+      complain_of_element(t, at, where);
+    done(piece.size());
+  }
   return sum.hex();
 }
 

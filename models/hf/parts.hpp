@@ -3,6 +3,8 @@
 
 #include "models/hf/folder.hpp"
 
+#include <functional>
+
 namespace virga::models::hf {
 
 /// SHA-256 of each tensor by name, as 64 hexadecimal digits.
@@ -16,8 +18,9 @@ shape_list tensors_of(const model_config& c, const std::vector<stage>& stages);
 /// embedding, all layers in one stage, head.
 std::vector<stage> whole_model(const model_config& c);
 
-/// Over dtype, shape and bytes, so that equal bytes of another dtype differ.
-std::string hash_of(const tensor_view& t);
+/// Over dtype, shape and bytes, so that equal bytes of another dtype differ. Reads the data once, in pieces, and tells
+/// `done` the bytes of each. @throws bad_model("WHERE: ...") naming the first element that is NaN or infinite
+std::string hash_finite(const tensor_view& t, const std::string& where, const std::function<void(std::uint64_t)>& done);
 
 /// The model's digest: SHA-256 over the lines "NAME SHA256\n", sorted by name, with one more line "config.json SHA256"
 /// for the config's canonical text.

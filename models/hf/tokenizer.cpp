@@ -3,9 +3,7 @@
 
 #include "models/defaults.hpp"
 #include "models/hf/json.hpp"
-#include "models/hf/word_level.hpp"
-
-#include <algorithm>
+#include "models/hf/tok/pipeline.hpp"
 
 namespace virga::models {
 
@@ -14,72 +12,6 @@ namespace {
 using namespace hf;
 
 constexpr std::uint64_t max_id = defaults::max_vocab - 1;
-
-/// The "type" of an optional part, "" when the part is null or absent.
-std::string kind_of(const fields& root, std::string_view part) {
-  auto v = root.find(part);
-  return v ? fields(*v, root.where() + ": " + std::string(part)).text("type") : "";
-}
-
-void refuse_kind(const fields& root, std::string_view part, const std::string& kind, const std::string& known) {
-  fail(root.where(), "the " + std::string(part) + " " + in_quotes(kind) + " cannot be run so far; " + known);
-}
-
-void add_word(word_tables& t, const std::string& word, token_id id, const std::string& where) {
-  auto [at, fresh] = t.ids.emplace(word, id);
-  if (!fresh && at->second != id)
-    fail(where, "the token " + in_quotes(word) + " has two ids, " + std::to_string(at->second) + " and "
-                  + std::to_string(id));
-  if (t.words.size() <= id)
-    t.words.resize(std::size_t{id} + 1);
-  if (t.words[id] && *t.words[id] != word)
-    fail(where, "the id " + std::to_string(id) + " has two tokens, " + in_quotes(*t.words[id]) + " and "
-                  + in_quotes(word));
-  t.words[id] = word;
-}
-
-void read_vocabulary(const fields& root, word_tables& t) {
-  fields model(root.at("model"), root.where() + ": model");
-  if (auto kind = model.text_or("type", "none"); kind != "WordLevel")
-    refuse_kind(root, "model", kind, "only \"WordLevel\" can be");
-  fields vocab(model.at("vocab"), model.where() + ": vocab");
-  for (auto& [word, id] : vocab.object())
-    add_word(t, word, static_cast<token_id>(whole_number(id, vocab.where() + ": " + in_quotes(word), 0, max_id)),
-             vocab.where());
-  if (model.find("unk_token"))
-    if (auto it = t.ids.find(model.text("unk_token")); it != t.ids.end())
-      t.unknown = it->second;
-}
-
-void read_added(const json::value& v, const std::string& where, word_tables& t) {
-  fields f(v, where);
-  auto content = f.text("content");
-  auto id = static_cast<token_id>(f.whole("id", 0, max_id));
-  if (content.empty())
-    fail(where, "the token " + std::to_string(id) + " has no text");
-  add_word(t, content, id, where);
-  if (f.flag_or("special", false)) {
-    t.special.insert(id);
-    return;
-  }
-  for (auto key : {"single_word", "lstrip", "rstrip"})
-    if (f.flag_or(key, false))
-      f.complain(key, "tokens read from text cannot do that so far");
-  t.parsed_first.push_back(content);
-}
-
-void read_all_added(const fields& root, word_tables& t) {
-  auto where = root.where() + ": added_tokens";
-  auto list = root.find("added_tokens");
-  if (!list)
-    return;
-  if (!list->is_array())
-    fail(where, "must be a list");
-  for (auto& v : list->get_array())
-    read_added(v, where, t);
-  std::sort(t.parsed_first.begin(), t.parsed_first.end(),
-            [](auto& a, auto& b) { return a.size() != b.size() ? a.size() > b.size() : a < b; });
-}
 
 /// The ids that one special token of a TemplateProcessing stands for.
 std::vector<token_id> template_ids(const fields& post, const std::string& name) {
@@ -94,8 +26,7 @@ std::vector<token_id> template_ids(const fields& post, const std::string& name) 
   return out;
 }
 
-void read_template(const fields& root, word_tables& t) {
-  fields post(root.at("post_processor"), root.where() + ": post_processor");
+void read_template(const fields& post, tok::pipeline_parts& t) {
   auto list = post.at("single").if_array();
   if (!list)
     post.complain("single", "it must be a list");
@@ -112,37 +43,71 @@ void read_template(const fields& root, word_tables& t) {
   }
 }
 
-void read_steps(const fields& root, word_tables& t) {
-  if (auto kind = kind_of(root, "normalizer"); !kind.empty())
-    refuse_kind(root, "normalizer", kind, "only null can be");
-  auto pre = kind_of(root, "pre_tokenizer");
-  if (!pre.empty() && pre != "WhitespaceSplit")
-    refuse_kind(root, "pre_tokenizer", pre, "only \"WhitespaceSplit\" and null can be");
-  t.split_at_space = !pre.empty();
-  if (auto kind = kind_of(root, "decoder"); !kind.empty())
-    refuse_kind(root, "decoder", kind, "only null, which joins words with spaces, can be");
-  auto post = kind_of(root, "post_processor");
-  if (post == "TemplateProcessing")
-    read_template(root, t);
-  else if (!post.empty())
-    refuse_kind(root, "post_processor", post, "only \"TemplateProcessing\" and null can be");
+void read_post_processor(const json::value& v, const std::string& where, tok::pipeline_parts& t) {
+  fields f(v, where);
+  auto kind = f.text("type");
+  if (kind == "TemplateProcessing")
+    return read_template(f, t);
+  if (kind == "ByteLevel")
+    return;  // it moves offsets only
+  if (kind != "Sequence")
+    fail(where, "the kind " + in_quotes(kind) + " cannot be run so far; TemplateProcessing, ByteLevel and Sequence can be");
+  auto* list = f.at("processors").if_array();
+  if (!list)
+    f.complain("processors", "it must be a list");
+  for (auto& one : *list)
+    read_post_processor(one, where, t);
+}
+
+void read_added(const fields& root, tok::pipeline_parts& t) {
+  std::vector<tok::added_token> raw, normalized;
+  for (auto& token : tok::read_added_tokens(root, t.normal, *t.words))
+    (token.normalized ? normalized : raw).push_back(std::move(token));
+  t.raw_tokens = tok::token_finder(std::move(raw));
+  t.normalized_tokens = tok::token_finder(std::move(normalized));
+}
+
+tok::pipeline_parts read_parts(const fields& root) {
+  auto place = [&](const char* part) { return root.where() + ": " + part; };
+  tok::pipeline_parts t;
+  t.words = std::make_unique<tok::vocabulary>();
+  t.normal = tok::read_normalizer(root.find("normalizer"), place("normalizer"));
+  t.pre = tok::read_pre_tokenizer(root.find("pre_tokenizer"), place("pre_tokenizer"));
+  t.decode = tok::read_decoder(root.find("decoder"), place("decoder"));
+  t.model = tok::read_word_model(fields(root.at("model"), place("model")), *t.words);
+  read_added(root, t);
+  if (auto* post = root.find("post_processor"))
+    read_post_processor(*post, place("post_processor"), t);
+  for (auto* side : {&t.before, &t.after})
+    for (auto id : *side)
+      if (!t.words->token(id))
+        fail(root.where(), "the post_processor adds the token " + std::to_string(id) + ", which has no text");
+  return t;
 }
 
 } // namespace
 
+std::string tokenizer::decode(std::span<const token_id> ids, bool skip_special) const {
+  auto run = stream(skip_special);
+  std::string out;
+  for (auto id : ids) {
+    if (!has(id))
+      throw bad_segment("the token id " + std::to_string(id) + " is not in the tokenizer, which has "
+                        + std::to_string(vocab_size()) + " ids");
+    out += run->push(id);
+  }
+  return out += run->finish();
+}
+
 std::shared_ptr<const tokenizer> load_tokenizer(const std::filesystem::path& dir) {
-  auto file = dir / "tokenizer.json";
-  auto root_value = parse_strict(read_text(file), file.string());
-  fields root(root_value, file.string());
-  word_tables t;
-  read_vocabulary(root, t);
-  read_all_added(root, t);
-  read_steps(root, t);
-  for (auto* side : {&t.before, &t.after})
-    for (auto id : *side)
-      if (id >= t.words.size() || !t.words[id])
-        fail(file.string(), "the post_processor adds the token " + std::to_string(id) + ", which has no text");
-  return std::make_shared<word_level>(std::move(t));
+  auto file = (dir / "tokenizer.json").string();
+  auto text = read_text(file);
+  return parse_tokenizer(text, file);
+}
+
+std::shared_ptr<const tokenizer> parse_tokenizer(std::string_view text, const std::string& where) {
+  auto root = parse_strict(text, where);
+  return std::make_shared<tok::pipeline>(read_parts(fields(root, where)));
 }
 
 } // namespace virga::models

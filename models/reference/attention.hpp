@@ -40,29 +40,29 @@ void store(Real* page, std::size_t position, const Real* k, const Real* v, const
     }
 }
 
-/// One query head over the keys of positions [0, count). @param q, out [dim] @param group its kv head
+/// One query head over the keys of positions [begin, end). @param q, out [dim] @param group its kv head
 template <class Real>
-void attend(const std::vector<const Real*>& pages, std::size_t count, std::size_t group, const head_shape& s,
-            const Real* q, Real* out) {
+void attend(const std::vector<const Real*>& pages, std::size_t begin, std::size_t end, std::size_t group,
+            const head_shape& s, const Real* q, Real* out) {
   constexpr std::size_t per_page = defaults::kv_page_positions;
   thread_local std::vector<Real> weight;
-  weight.assign(count, Real{0});
-  for (std::size_t first = 0; first < count; first += per_page) {
-    const Real* keys = pages[first / per_page] + group * s.dim * per_page;
-    auto n = std::min(per_page, count - first);
+  weight.assign(end - begin, Real{0});
+  for (std::size_t first = begin, n = 0; first < end; first += n) {
+    const Real* keys = pages[first / per_page] + group * s.dim * per_page + first % per_page;
+    n = std::min(per_page - first % per_page, end - first);
     for (std::size_t d = 0; d < s.dim; ++d)
       for (std::size_t j = 0; j < n; ++j)
-        weight[first + j] += q[d] * keys[d * per_page + j];
+        weight[first - begin + j] += q[d] * keys[d * per_page + j];
   }
   const Real scale = Real{1} / std::sqrt(static_cast<Real>(s.dim));
   Real top = *std::max_element(weight.begin(), weight.end()) * scale, sum = 0;
   for (auto& w : weight)
     sum += w = std::exp(w * scale - top);
   std::fill(out, out + s.dim, Real{0});
-  for (std::size_t j = 0; j < count; ++j) {
+  for (std::size_t j = begin; j < end; ++j) {
     const Real* value = pages[j / per_page] + s.page_reals() / 2 + (group * per_page + j % per_page) * s.dim;
     for (std::size_t d = 0; d < s.dim; ++d)
-      out[d] += weight[j] / sum * value[d];
+      out[d] += weight[j - begin] / sum * value[d];
   }
 }
 

@@ -12,16 +12,25 @@ namespace virga::models::reference {
 
 template <class Real>
 struct layer {
-  std::vector<Real> attention_norm, mlp_norm;
+  std::vector<Real> attention_norm, mlp_norm, q_norm, k_norm;  ///< the last two: empty when heads are not normalised
   matrix<Real> q, k, v, o, gate, up, down;
+  std::size_t window = 0;  ///< positions that a query sees, its own included; 0: all
+  double eps = 0;
 
-  layer(const hf::model_folder& f, std::uint32_t index) {
+  layer(const hf::model_folder& f, std::uint32_t index) : window(f.config().window(index)), eps(f.config().rms_norm_eps) {
     auto at = "model.layers." + std::to_string(index) + ".";
-    auto m = [&](const char* name) { return matrix<Real>(f.weight(at + name + ".weight")); };
-    attention_norm = hf::to_reals<Real>(f.weight(at + "input_layernorm.weight"));
-    mlp_norm = hf::to_reals<Real>(f.weight(at + "post_attention_layernorm.weight"));
-    q = m("self_attn.q_proj"), k = m("self_attn.k_proj"), v = m("self_attn.v_proj"), o = m("self_attn.o_proj");
-    gate = m("mlp.gate_proj"), up = m("mlp.up_proj"), down = m("mlp.down_proj");
+    auto& c = f.config();
+    auto m = [&](const std::string& name, bool bias) {
+      return matrix<Real>(f.weight(at + name + ".weight"), bias ? &f.weight(at + name + ".bias") : nullptr);
+    };
+    auto norm = [&](const char* name) { return hf::to_reals<Real>(f.weight(at + name + ".weight")); };
+    attention_norm = norm("input_layernorm");
+    mlp_norm = norm("post_attention_layernorm");
+    if (c.qk_norm)
+      q_norm = norm("self_attn.q_norm"), k_norm = norm("self_attn.k_norm");
+    q = m("self_attn.q_proj", c.qkv_bias), k = m("self_attn.k_proj", c.qkv_bias), v = m("self_attn.v_proj", c.qkv_bias);
+    o = m("self_attn.o_proj", c.o_bias);
+    gate = m("mlp.gate_proj", c.mlp_bias), up = m("mlp.up_proj", c.mlp_bias), down = m("mlp.down_proj", c.mlp_bias);
   }
 };
 
@@ -43,6 +52,8 @@ template <class Real>
 rows<Real> attention(const layer<Real>& w, const rows<Real>& x, const head_shape& s, const angles<Real>& turn,
                      std::uint64_t base, const std::vector<Real*>& pages) {
   auto q = w.q.times(x), k = w.k.times(x), v = w.v.times(x);
+  if (!w.q_norm.empty())
+    q = rms_norm(q, w.q_norm, w.eps), k = rms_norm(k, w.k_norm, w.eps);  // a row here is one head
   auto q_width = s.heads * s.dim, kv_width = s.kv_heads * s.dim, count = q.size() / q_width;
   rows<Real> out(q.size());
   for (std::size_t i = 0; i < count; ++i) {
@@ -51,10 +62,11 @@ rows<Real> attention(const layer<Real>& w, const rows<Real>& x, const head_shape
     store(pages[(base + i) / defaults::kv_page_positions], base + i, &k[i * kv_width], &v[i * kv_width], s);
   }
   std::vector<const Real*> seen(pages.begin(), pages.end());
-  for (std::size_t i = 0; i < count; ++i)
+  for (std::size_t i = 0; i < count; ++i) {
+    auto end = base + i + 1, begin = w.window > 0 && end > w.window ? end - w.window : 0;
     for (std::size_t h = 0; h < s.heads; ++h)
-      attend(seen, base + i + 1, h * s.kv_heads / s.heads, s, &q[i * q_width + h * s.dim],
-             &out[i * q_width + h * s.dim]);
+      attend(seen, begin, end, h * s.kv_heads / s.heads, s, &q[i * q_width + h * s.dim], &out[i * q_width + h * s.dim]);
+  }
   return w.o.times(out);
 }
 

@@ -19,7 +19,11 @@ template <class Real>
 class matrix {
 public:
   matrix() = default;
-  explicit matrix(const hf::tensor_view& t) : outputs_(t.shape.at(0)), inputs_(t.shape.at(1)) {
+  /// @param bias [outputs] or none
+  explicit matrix(const hf::tensor_view& t, const hf::tensor_view* bias = nullptr)
+      : outputs_(t.shape.at(0)), inputs_(t.shape.at(1)) {
+    if (bias)
+      bias_ = hf::to_reals<Real>(*bias);
     auto w = hf::to_reals<Real>(t);
     blocks_.assign((outputs_ + width - 1) / width * width * inputs_, Real{0});
     for (std::size_t o = 0; o < outputs_; ++o)
@@ -33,6 +37,8 @@ public:
     for (std::size_t o = 0; o < outputs_; o += width)
       for (std::size_t r = 0; r * inputs_ < x.size(); ++r)
         one_block(&blocks_[o * inputs_], &x[r * inputs_], &y[r * outputs_ + o], std::min(width, outputs_ - o));
+    for (std::size_t i = 0; !bias_.empty() && i < y.size(); ++i)
+      y[i] += bias_[i % outputs_];
     return y;
   }
 
@@ -48,7 +54,7 @@ private:
   }
 
   std::size_t outputs_ = 0, inputs_ = 0;
-  std::vector<Real> blocks_;
+  std::vector<Real> blocks_, bias_;
 };
 
 /// x / sqrt(mean(x^2) + eps) * weight. Source: Zhang and Sennrich 2019.

@@ -29,7 +29,7 @@ public:
   reference_shard(const hf::model_folder& folder, const shard_options& options)
       : paged_shard(folder, options), config_(folder.config()),
         shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim},
-        rotary_(config_.head_dim, config_.rope_theta) {
+        rotary_(config_) {
     for (auto& s : info().stages)
       load(folder, s);
   }
@@ -93,9 +93,11 @@ private:
       r.logits = to_tensor(logits, info().vocab, w.logits);
     auto count = logits.size() / info().vocab;
     auto first = w.tokens == rows_wanted::all ? 0 : w.tokens == rows_wanted::last ? count - 1 : count;
-    for (auto i = first; i < count; ++i)
+    for (auto i = first; i < count; ++i) {
+      auto position = s.base + row_count(s) - count + i + 1;
       r.choices.push_back(choose_token(std::span<const Real>(logits).subspan(i * info().vocab, info().vocab), w.choose,
-                                       s.base + row_count(s) - count + i + 1, w.top_n));
+                                       position, w.top_n, seen_before(w, position)));
+    }
     return r;
   }
 
@@ -131,6 +133,9 @@ private:
 } // namespace
 
 std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options) {
+  if (options.compute != dtype::f64 && options.compute != dtype::f32)
+    throw bad_model("the reference shard computes in f64 or f32, not in " + std::string(to_string(options.compute))
+                    + "; the torch shard can do that");
   if (options.compute == dtype::f64)
     return std::make_unique<reference_shard<double>>(folder, options);
   return std::make_unique<reference_shard<float>>(folder, options);

@@ -11,8 +11,8 @@ namespace {
 choice choose_row(const at::Tensor& row, const wants& w, std::uint64_t position) {
   auto size = static_cast<std::size_t>(row.numel());
   if (row.scalar_type() == at::kDouble)
-    return choose_token(std::span(row.const_data_ptr<double>(), size), w.choose, position, w.top_n);
-  return choose_token(std::span(row.const_data_ptr<float>(), size), w.choose, position, w.top_n);
+    return choose_token(std::span(row.const_data_ptr<double>(), size), w.choose, position, w.top_n, seen_before(w, position));
+  return choose_token(std::span(row.const_data_ptr<float>(), size), w.choose, position, w.top_n, seen_before(w, position));
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 #include "models/defaults.hpp"
+#include "models/hf/parts.hpp"
 #include "models/paged_shard.hpp"
 #include "models/rotary.hpp"
 #include "models/torch/answer_impl.hpp"
@@ -7,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <cstring>
+#include <set>
 
 namespace virga::models {
 
@@ -24,29 +26,38 @@ std::map<std::pair<std::uint32_t, std::uint32_t>, group> groups_of(std::span<con
   return out;
 }
 
+/// Stored bytes of the tensors that the stages need.
+std::uint64_t bytes_of(const hf::model_folder& folder, const std::vector<stage>& stages) {
+  std::uint64_t sum = 0;
+  for (auto& [name, shape] : hf::tensors_of(folder.config(), stages))
+    sum += folder.weight(name).data.size();
+  return sum;
+}
+
 class torch_shard final : public paged_shard {
 public:
   torch_shard(const hf::model_folder& folder, const shard_options& options)
       : paged_shard(folder, options), config_(folder.config()),
-        type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat), rotary_(config_.head_dim, config_.rope_theta) {
+        type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat),
+        stored_(options.compute == dtype::bf16 ? at::kBFloat16 : type_), rotary_(config_) {
     c10::InferenceMode guard;
+    weight_loader from(folder, type_, stored_, bytes_of(folder, info().stages), options.progress);
     for (auto& s : info().stages)
-      load(folder, s);
+      load(from, s);
   }
 
 private:
-  void load(const hf::model_folder& f, const stage& s) {
+  void load(weight_loader& from, const stage& s) {
     const std::string table = "model.embed_tokens.weight";
-    auto get = [&](const std::string& name) { return to_aten(f.weight(name), type_); };
     if (s.kind == stage_kind::embedding)
-      embedding_ = get(table);
+      embedding_ = from.matrix(table);
     if (s.kind == stage_kind::head) {
-      norm_ = get("model.norm.weight");
+      norm_ = from.vector("model.norm.weight");
       bool shared = config_.tie_word_embeddings && embedding_.defined();
-      head_ = shared ? embedding_ : get(config_.tie_word_embeddings ? table : "lm_head.weight");
+      head_.weight = shared ? embedding_ : from.matrix(config_.tie_word_embeddings ? table : "lm_head.weight");
     }
     for (auto i = s.first; s.kind == stage_kind::layers && i < s.last; ++i)
-      layers_.emplace_back(f, i, type_);
+      layers_.emplace_back(from, config_, i);
   }
 
   std::vector<segment_result> run(std::span<const segment> batch) override {
@@ -63,7 +74,9 @@ private:
     std::int64_t total = 0;
     for (auto i : members) {
       auto base = static_cast<std::int64_t>(batch[i].base), count = std::int64_t{row_count(batch[i])};
-      spans.push_back({total, count, base, causal_masks(base, count, type_)});
+      spans.push_back({total, count, base, {}});
+      for (auto window : windows_of(first, last))
+        spans.back().blocks.try_emplace(window, causal_blocks(base, count, window, type_));
       total += count;
     }
     auto x = input(batch, members, spans, total);
@@ -75,6 +88,15 @@ private:
         out[members[k]].rows = to_tensor(pick(x.narrow(0, spans[k].first, spans[k].count), want));
   }
 
+  /// The windows of the layers in these stages.
+  std::set<std::int64_t> windows_of(std::uint32_t first, std::uint32_t last) const {
+    std::set<std::int64_t> out;
+    for (auto i = first; i <= last; ++i)
+      for (auto layer = info().stages[i].first; layer < info().stages[i].last; ++layer)
+        out.insert(config_.window(layer));
+    return out;
+  }
+
   at::Tensor input(std::span<const segment> batch, const group& members, const std::vector<span_of_rows>& spans,
                    std::int64_t total) const {
     auto x = at::empty({total, std::int64_t{info().hidden}}, type_);
@@ -84,10 +106,11 @@ private:
       auto& s = batch[members[k]];
       auto at = to + static_cast<std::size_t>(spans[k].first) * row_bytes;
       std::memcpy(at, s.rows.data.data(), s.rows.data.size());
-      for (auto id : s.tokens) {
-        std::memcpy(at, static_cast<const std::byte*>(embedding_.const_data_ptr()) + id * row_bytes, row_bytes);
-        at += row_bytes;
-      }
+      if (s.tokens.empty())
+        continue;
+      std::vector<std::int64_t> ids(s.tokens.begin(), s.tokens.end());
+      auto index = at::from_blob(ids.data(), {spans[k].count}, at::TensorOptions(at::kLong));
+      x.narrow(0, spans[k].first, spans[k].count).copy_(embedding_.index_select(0, index));
     }
     return x;
   }
@@ -130,7 +153,7 @@ private:
     if (needed.empty())
       return;
     auto rows = needed.size() == 1 ? needed.front() : at::cat(needed, 0);
-    auto logits = at::linear(rms_norm(rows, norm_, config_.rms_norm_eps), head_);
+    auto logits = head_.times_widened(rms_norm(rows, norm_, config_.rms_norm_eps));
     std::int64_t at = 0;
     for (std::size_t k = 0; k < members.size(); ++k) {
       auto& s = batch[members[k]];
@@ -146,7 +169,7 @@ private:
       pages_.resize(std::size_t{id} + 1);
     if (!pages_[id].defined())
       pages_[id] = at::empty({2, std::int64_t{config_.num_key_value_heads}, std::int64_t{defaults::kv_page_positions},
-                              std::int64_t{config_.head_dim}}, type_);
+                              std::int64_t{config_.head_dim}}, stored_);
     return pages_[id];
   }
 
@@ -164,9 +187,11 @@ private:
   }
 
   hf::model_config config_;
-  at::ScalarType type_;
+  at::ScalarType type_;    ///< of rows and logits
+  at::ScalarType stored_;  ///< of weights and KV
   rotary rotary_;
-  at::Tensor embedding_, norm_, head_;
+  at::Tensor embedding_, norm_;
+  product head_;
   std::vector<layer> layers_;  ///< by lane
   std::vector<at::Tensor> pages_;
 };
@@ -174,6 +199,8 @@ private:
 } // namespace
 
 std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options) {
+  if (options.compute != dtype::f64 && options.compute != dtype::f32 && options.compute != dtype::bf16)
+    throw bad_model("the torch shard computes in f64, f32 or bf16, not in " + std::string(to_string(options.compute)));
   return std::make_unique<torch_shard>(folder, options);
 }
 

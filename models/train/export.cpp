@@ -129,7 +129,7 @@ json::object tokenizer_config_of(const vocabulary& words, const net_shape& s) {
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
   config["model_max_length"] = s.max_positions;
   config["clean_up_tokenization_spaces"] = false;
-  config["chat_template"] = "{{ messages[-1]['content'] }}";
+  config["chat_template"] = "{{ bos_token }}{{ messages[-1]['content'] }}";
   return config;
 }
 

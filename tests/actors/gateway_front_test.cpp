@@ -107,7 +107,10 @@ TEST_CASE_METHOD(front_fixture, "a request becomes a session and its answer one 
   CHECK(r.hdr.deadline > steady_clock::now() + 55s);
   CHECK(r.what.how == strategy::split);
   CHECK(r.what.request_id == "req-1");
-  CHECK(r.what.prompt == "hi");
+  CHECK(r.what.prompt.empty());
+  REQUIRE(r.what.messages.size() == 1);
+  CHECK(r.what.messages[0].role == "user");
+  CHECK(r.what.messages[0].content == "hi");
   CHECK(r.what.max_tokens == 9);
   CHECK(r.what.choose.temperature == 1);
   CHECK(r.what.choose.seed == 4);

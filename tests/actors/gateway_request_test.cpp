@@ -27,6 +27,14 @@ std::string completion(const std::string& more) {
   return R"({"model": "cloud", "prompt": "hi")" + (more.empty() ? "" : ", " + more) + "}";
 }
 
+/// "role:content;" of each message.
+std::string texts(const api_request& r) {
+  std::string out;
+  for (auto& m : r.messages)
+    out += m.role + ":" + m.content + ";";
+  return out;
+}
+
 std::string chat_of(const std::string& messages) { return R"({"model": "edge", "messages": )" + messages + "}"; }
 
 } // namespace
@@ -35,9 +43,12 @@ TEST_CASE("a chat without options gets the defaults", "[actors][gateway]") {
   auto r = good(parse_chat(chat("")));
   CHECK(r.chat);
   CHECK(r.how == strategy::split);
-  CHECK(r.prompt == "hi");
+  CHECK(r.prompt.empty());
+  CHECK(texts(r) == "user:hi;");
   CHECK(r.max_tokens == 256);
-  CHECK(r.temperature == 0);
+  CHECK(r.choose.temperature == 0);
+  CHECK(r.choose.top_p == 1);
+  CHECK(r.stop.empty());
   CHECK_FALSE(r.seed);
   CHECK_FALSE(r.stream);
   CHECK_FALSE(r.include_usage);
@@ -48,7 +59,7 @@ TEST_CASE("a chat's options are read", "[actors][gateway]") {
   auto r = good(parse_chat(chat(R"("max_tokens": 7, "temperature": 1.5, "seed": 9223372036854775807, "stream": true,
     "stream_options": {"include_usage": true}, "virga": {"deadline_ms": 1500}, "user": "me", "unheard_of": [1])")));
   CHECK(r.max_tokens == 7);
-  CHECK(r.temperature == 1.5);
+  CHECK(r.choose.temperature == 1.5);
   CHECK(r.seed == 9223372036854775807ull);
   CHECK(r.stream);
   CHECK(r.include_usage);
@@ -72,12 +83,35 @@ TEST_CASE("fields that ask for nothing are taken", "[actors][gateway]") {
   good(parse_completion(completion(R"("echo": false, "best_of": 1, "suffix": "")")));
 }
 
-TEST_CASE("the last message is the prompt, its text parts joined", "[actors][gateway]") {
-  auto r = good(parse_chat(chat_of(R"([{"role": "system", "content": "be short"}, {"role": "user", "content": "a"},
+TEST_CASE("messages keep their order, text parts are joined, a developer is the system", "[actors][gateway]") {
+  auto r = good(parse_chat(chat_of(R"([{"role": "developer", "content": "be short"}, {"role": "user", "content": ""},
     {"role": "assistant", "content": "b"},
     {"role": "user", "content": [{"type": "text", "text": "To"}, {"type": "text", "text": " be"}]}])")));
   CHECK(r.how == strategy::edge);
-  CHECK(r.prompt == "To be");
+  CHECK(texts(r) == "system:be short;user:;assistant:b;user:To be;");
+}
+
+TEST_CASE("how tokens are chosen is read, in OpenAI's names and vLLM's", "[actors][gateway]") {
+  auto s = good(parse_chat(chat(R"("top_p": 0.9, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.1,
+    "presence_penalty": -2, "frequency_penalty": 0.5, "logit_bias": {"5": -100, "17": 1.5})"))).choose;
+  CHECK(s.top_p == 0.9);
+  CHECK(s.top_k == 40);
+  CHECK(s.min_p == 0.05);
+  CHECK(s.repetition_penalty == 1.1);
+  CHECK(s.presence_penalty == -2);
+  CHECK(s.frequency_penalty == 0.5);
+  REQUIRE(s.logit_bias.size() == 2);
+  CHECK(s.logit_bias[0].id == 5);
+  CHECK(s.logit_bias[0].bias == -100);
+  CHECK(s.logit_bias[1].bias == 1.5);
+  CHECK(good(parse_chat(chat(R"("top_k": -1)"))).choose.top_k == 0);
+}
+
+TEST_CASE("stop is a string or an array of them", "[actors][gateway]") {
+  using list = std::vector<std::string>;
+  CHECK(good(parse_chat(chat(R"("stop": "\n\n")"))).stop == list{"\n\n"});
+  CHECK(good(parse_completion(completion(R"("stop": ["a", "b"])"))).stop == list{"a", "b"});
+  CHECK(good(parse_chat(chat(R"("stop": [])"))).stop.empty());
 }
 
 TEST_CASE("a completion's prompt is a string or an array of one", "[actors][gateway]") {
@@ -89,9 +123,7 @@ TEST_CASE("a completion's prompt is a string or an array of one", "[actors][gate
 }
 
 TEST_CASE("what virga cannot do yet is refused by name", "[actors][gateway]") {
-  auto more = GENERATE(as<std::string>{}, R"("n": 2)", R"("top_p": 0.9)", R"("presence_penalty": 0.1)",
-                       R"("frequency_penalty": -1)", R"("logprobs": true)", R"("top_logprobs": 3)", R"("stop": "x")",
-                       R"("stop": ["x"])", R"("logit_bias": {"5": 1})", R"("tools": [{}])", R"("tool_choice": {})",
+  auto more = GENERATE(as<std::string>{}, R"("n": 2)", R"("logprobs": true)", R"("top_logprobs": 3)", R"("tools": [{}])", R"("tool_choice": {})",
                        R"("response_format": {"type": "json_object"})", R"("modalities": ["audio"])", R"("n": "1")",
                        R"("audio": {})", R"("functions": [1])");
   auto e = wrong(parse_chat(chat(more)));
@@ -114,6 +146,19 @@ TEST_CASE("numbers outside their range are refused", "[actors][gateway]") {
     {R"("temperature": 2.1)", "temperature"},
     {R"("temperature": 1e999)", "temperature"},
     {R"("temperature": "hot")", "temperature"},
+    {R"("top_p": 0)", "top_p"},
+    {R"("top_p": 1.5)", "top_p"},
+    {R"("top_k": -2)", "top_k"},
+    {R"("min_p": 2)", "min_p"},
+    {R"("repetition_penalty": 0)", "repetition_penalty"},
+    {R"("presence_penalty": 3)", "presence_penalty"},
+    {R"("frequency_penalty": -3)", "frequency_penalty"},
+    {R"("logit_bias": [1])", "logit_bias"},
+    {R"("logit_bias": {"x": 1})", "logit_bias"},
+    {R"("logit_bias": {"5": 101})", "5"},
+    {R"("stop": 3)", "stop"},
+    {R"("stop": ["a", 3])", "stop[1]"},
+    {R"("stop": ["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])", "stop"},
     {R"("seed": -1)", "seed"},
     {R"("seed": 9223372036854775808)", "seed"},
     {R"("stream": 1)", "stream"},
@@ -142,7 +187,6 @@ TEST_CASE("wrong messages are refused with their place", "[actors][gateway]") {
     {R"([{"role": "user", "content": ["x"]}])", "messages[0].content[0]"},
     {R"([{"role": "user", "content": [{"type": "image_url"}]}])", "messages[0].content[0].type"},
     {R"([{"role": "user", "content": [{"type": "text"}]}])", "messages[0].content[0].text"},
-    {R"([{"role": "user", "content": ""}])", "messages"},
   }));
   CHECK(wrong(parse_chat(chat_of(messages))).param == field);
 }

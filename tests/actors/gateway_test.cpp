@@ -61,7 +61,7 @@ struct fake_host_state {
   /// nothing, "fail" a failure.
   void run(call<generate>& c) {
     seen->asked(c.body);
-    auto& script = c.body.prompt;
+    auto& script = c.body.messages.empty() ? c.body.prompt : c.body.messages.back().content;
     if (script == "fail")
       return tell(c, failure{ec::context_exceeded, 64, "the prompt is too long"}, true);
     std::uint64_t n = script == "begin" ? 1 : script.starts_with("say ") ? std::stoul(script.substr(4)) : 0;

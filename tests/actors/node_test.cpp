@@ -3,6 +3,7 @@
 #include "tests/support/sim_pipe.hpp"
 #include "tests/support/sim_system.hpp"
 #include "tests/support/toy_shard.hpp"
+#include "tests/support/toy_tokenizer.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -16,25 +17,18 @@ using models::stage_kind;
 namespace {
 
 /// Token t is the character ' ' + t.
-struct toy_tokenizer final : models::tokenizer {
+struct character_tokenizer final : toy_tokenizer {
   std::vector<token_id> encode(std::string_view text, const models::encode_options&) const override {
     std::vector<token_id> out;
     for (char c : text)
       out.push_back(static_cast<token_id>(c - ' '));
     return out;
   }
-  std::string decode(const std::vector<token_id>& ids, bool) const override {
-    std::string out;
-    for (auto t : ids)
-      out += static_cast<char>(' ' + static_cast<int>(t));
-    return out;
-  }
-  std::uint32_t vocab_size() const override { return 96; }
-  std::optional<token_id> id_of(std::string_view) const override { return std::nullopt; }
+  std::string text_of(token_id id, bool) const override { return {static_cast<char>(' ' + static_cast<int>(id))}; }
 };
 
 std::string toy_text(const std::string& prompt, std::size_t n) {
-  const toy_tokenizer tok;
+  const character_tokenizer tok;
   return tok.decode(toy_answer(tok.encode(prompt, {}), n));
 }
 
@@ -54,7 +48,7 @@ role_config toy_role(role kind, strategy serves, const std::string& engine_name,
   r.kind = kind;
   r.serves = serves;
   r.engine = engine_name;
-  r.view.tok = std::make_shared<toy_tokenizer>();
+  r.view.tok = std::make_shared<character_tokenizer>();
   r.view.context = 256;
   r.model_digest = std::string(64, 'd');
   r.first_layer = 1;

@@ -1,6 +1,7 @@
 #include "actors/session/session_host.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sim_system.hpp"
+#include "tests/support/toy_tokenizer.hpp"
 
 using namespace virga;
 using namespace virga::testing;
@@ -8,15 +9,14 @@ using namespace virga::testing;
 namespace {
 
 /// Each byte is a token.
-struct byte_tokenizer : models::tokenizer {
+struct byte_tokenizer : toy_tokenizer {
   std::vector<token_id> encode(std::string_view text, const models::encode_options&) const override {
     if (text == "bad")
       throw models::bad_segment("no such word");
     return {text.begin(), text.end()};
   }
-  std::string decode(const std::vector<token_id>& ids, bool) const override { return {ids.begin(), ids.end()}; }
+  std::string text_of(token_id id, bool) const override { return {static_cast<char>(id)}; }
   std::uint32_t vocab_size() const override { return 128; }
-  std::optional<token_id> id_of(std::string_view) const override { return std::nullopt; }
 };
 
 struct script {
@@ -37,9 +37,32 @@ struct fixture : sim {
     view.tok = std::make_shared<byte_tokenizer>();
     view.stop = {0};
     view.context = 64;
+    view.vocab = 128;
+    view.chat_error = "t.jinja: line 1: the filter \"x\" cannot be run so far";
     o.sources = {{strategy::split, sys.spawn(scripted_source, seen), view}};
     host = sys.spawn(make_session_host, o);
     me = listen(log);
+  }
+
+  header ask_with(generate g) {
+    header hdr{{0, 1}, 0, 0, 0, role::session_host, now() + caf::timespan{10s}};
+    g.how = strategy::split;
+    g.max_tokens = 5;
+    caf::anon_send(host, call<generate>{hdr, std::move(g), me});
+    run();
+    return hdr;
+  }
+
+  /// The host starts again with this chat template.
+  void with_template(std::string_view source) {
+    session_host_options o;
+    o.node = "edge-1";
+    model_view view;
+    view.tok = std::make_shared<byte_tokenizer>();
+    view.context = 64;
+    view.chat = models::parse_chat_template(source, "{}", "t.jinja");
+    o.sources = {{strategy::split, sys.spawn(scripted_source, seen), view}};
+    host = sys.spawn(make_session_host, o);
   }
 
   header ask_for(std::string prompt, std::uint64_t id = 1, caf::timespan remaining = 10s,
@@ -208,20 +231,6 @@ TEST_CASE_METHOD(fixture, "a prompt that cannot be answered is refused with the 
   CHECK(seen->asked.empty());
 }
 
-TEST_CASE_METHOD(fixture, "a chat is refused when the model has another template than the one that is rendered",
-                 "[actors][session]") {
-  header hdr{{0, 9}, 0, 0, 0, role::session_host, now() + 10s};
-  generate g;
-  g.how = strategy::split;
-  g.prompt = "hi";
-  g.max_tokens = 5;
-  g.chat = true;
-  caf::anon_send(host, call<generate>{hdr, g, me});
-  run();
-  CHECK(end().error == ec::unsupported);
-  CHECK(seen->asked.empty());
-}
-
 TEST_CASE_METHOD(fixture, "the answer is cut to the context", "[actors][session]") {
   ask_for(std::string(62, 'x'));
   REQUIRE(seen->asked.size() == 1);
@@ -246,4 +255,100 @@ TEST_CASE_METHOD(fixture, "requests beyond the bound, of another strategy or dur
   caf::anon_send(host, drain_atom::value);
   refused([&] { ask_for("c", 3); }, ec::shutting_down);
   CHECK(*ask<std::uint64_t>(host, stats_atom::value) == 1);
+}
+
+TEST_CASE_METHOD(fixture, "messages are rendered by the template of the model that answers", "[actors][session]") {
+  with_template("{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}{{ raise_exception('no') if messages[0].role == 'system' }}");
+  generate g;
+  SECTION("they become the prompt") {
+    g.messages = {{"user", "hi"}, {"assistant", "yo"}};
+    ask_with(g);
+    REQUIRE(seen->asked.size() == 1);
+    CHECK(std::string(seen->asked[0].body.prompt.begin(), seen->asked[0].body.prompt.end()) == "u:hi;a:yo;");
+  }
+  SECTION("what the template says against them reaches the client") {
+    g.messages = {{"system", "hi"}};
+    ask_with(g);
+    CHECK(end().error == ec::bad_request);
+    CHECK(end().error_text == "messages: no");
+  }
+}
+
+TEST_CASE_METHOD(fixture, "messages for a model without a template are refused with the reason", "[actors][session]") {
+  generate g;
+  g.messages = {{"user", "hi"}};
+  ask_with(g);
+  CHECK(end().error == ec::unsupported);
+  CHECK(end().error_text.find("the filter \"x\"") != std::string::npos);
+  CHECK(end().error_text.find("/v1/completions") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a stop string ends the answer across tokens and stops the source", "[actors][session]") {
+  generate g;
+  g.prompt = "hi";
+  g.stop = {"bcd"};
+  ask_with(g);
+  token(0, 'a');
+  CHECK(text() == "a");
+  token(1, 'b');
+  token(2, 'c');
+  CHECK(text() == "a");
+  CHECK(seen->cancelled == 0);
+  token(3, 'd');
+  CHECK(seen->cancelled == 1);
+  CHECK(bodies<outcome>(log).empty());
+  token(4, 'e');
+  outcome o;
+  o.places = {{"edge-1", "all"}};
+  o.round_trips = 4;
+  SECTION("the source says where it was made") {
+    say(o, true);
+    CHECK(end().places.size() == 1);
+    CHECK(end().round_trips == 4);
+  }
+  SECTION("or fails: the text is complete all the same") { say(failure{ec::peer_unreachable, 0, "gone"}, true); }
+  SECTION("or is silent to the deadline") { advance(10s); }
+  CHECK(end().error == ec::none);
+  CHECK(end().finish == finish_reason::stop);
+  CHECK(end().completion_tokens == 4);
+  CHECK(text() == "a");
+}
+
+TEST_CASE_METHOD(fixture, "what looked like a stop string is shown at the end", "[actors][session]") {
+  generate g;
+  g.prompt = "hi";
+  g.stop = {"bcd"};
+  ask_with(g);
+  token(0, 'b');
+  token(1, 'c');
+  CHECK(text() == "");
+  stop();
+  CHECK(text() == "bc");
+  CHECK(end().completion_tokens == 2);
+}
+
+TEST_CASE_METHOD(fixture, "how tokens are chosen goes to the source, also which of them are the answer's", "[actors][session]") {
+  generate g;
+  g.prompt = "hi";
+  g.choose.top_k = 3;
+  g.choose.repetition_penalty = 1.5;
+  ask_with(g);
+  token(0, 'a');
+  CHECK(seen->asked[0].body.choose.top_k == 3);
+  CHECK(seen->asked[0].body.answered == 0);
+  say(failure{ec::peer_unreachable, 0, "gone"}, true);
+  advance(1s);
+  REQUIRE(seen->asked.size() == 2);
+  CHECK(seen->asked[1].body.prompt == std::vector<token_id>{'h', 'i', 'a'});
+  CHECK(seen->asked[1].body.answered == 1);
+}
+
+TEST_CASE_METHOD(fixture, "sampling outside its ranges is refused before anything runs", "[actors][session]") {
+  generate g;
+  g.prompt = "hi";
+  g.choose.logit_bias = {{128, 1}};
+  ask_with(g);
+  CHECK(end().error == ec::bad_request);
+  CHECK(end().error_text.find("token 128") != std::string::npos);
+  CHECK(seen->asked.empty());
 }

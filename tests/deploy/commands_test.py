@@ -1,5 +1,6 @@
 """The commands that need no deployment: run, cut, certs, validate, node. usage: commands_test.py VIRGA [TEST...]"""
 import json
+import math
 import os
 import pathlib
 import signal
@@ -44,15 +45,59 @@ class Commands(unittest.TestCase):
         say = ("run", "--model", "model", "--max-tokens", "8", "--json", "--dtype", "f64", "w4 w5")
         torch, reference = (json.loads(self.ok(*say, *more).stdout) for more in ((), ("--reference",)))
         self.assertEqual(torch["text"], reference["text"])
-        self.assertEqual((torch["tokens"], torch["finish"]), (8, "length"))
+        self.assertEqual((torch["completion_tokens"], torch["finish_reason"]), (8, "length"))
+        self.assertEqual(torch["ids"], reference["ids"])
         hot = [json.loads(self.ok(*say, "--temperature", "1", "--seed", seed).stdout)["text"] for seed in ("1", "1", "2")]
         self.assertEqual(hot[0], hot[1])
         self.assertNotEqual(hot[0], hot[2])
 
     def test_run_refuses_bad_input_with_a_sentence(self):
         self.assertIn("nowhere: is no folder", self.refused("run", "--model", "nowhere", "x"))
-        self.assertIn("the model takes 1 to 511", self.refused("run", "--model", "model", "w4 " * 600))
+        self.assertIn("prompt has 601 tokens, the model takes 1 to 511", self.refused("run", "--model", "model", "w4 " * 600))
         self.assertIn("temperature is nan", self.refused("run", "--model", "model", "--temperature", "nan", "x"))
+        self.assertIn("token id 96 is beyond the model's vocabulary of 96", self.refused("run", "--model", "model", "--ids", "1,96"))
+        self.assertIn("`x` is no token id", self.refused("run", "--model", "model", "--ids", "1,x"))
+        self.assertIn("`5` is not ID=VALUE", self.refused("run", "--model", "model", "--logit-bias", "5", "w4"))
+
+    def test_run_takes_ids_and_needs_no_tokenizer_for_them(self):
+        text = json.loads(self.ok("run", "--model", "model", "--max-tokens", "8", "--json", "w4 w5").stdout)
+        (self.toy.folder / "model/tokenizer.json").unlink()
+        ids = json.loads(self.ok("run", "--model", "model", "--max-tokens", "8", "--json", "--ids", "1,4,5").stdout)
+        self.assertEqual(ids["ids"], text["ids"])
+        self.assertIsNone(ids["text"])
+        self.assertIn("no tokenizer.json", self.refused("run", "--model", "model", "w4"))
+
+    def test_run_stops_at_a_text_across_tokens_and_obeys_biases_and_logprobs(self):
+        say = ("run", "--model", "model", "--max-tokens", "8", "--json", "--prompt", "w4 w5")
+        free = json.loads(self.ok(*say, "--logprobs", "3").stdout)
+        words = free["text"].split()
+        cut = json.loads(self.ok(*say, "--stop", f"{words[2]} {words[3]}").stdout)
+        self.assertEqual((cut["text"].split(), cut["finish_reason"]), (words[:2], "stop"))
+        self.assertEqual([t["id"] for t in free["logprobs"]], free["ids"])
+        self.assertEqual(free["logprobs"][0]["top"][0]["id"], free["ids"][0])
+        banned = json.loads(self.ok(*say, "--logit-bias", f"{free['ids'][0]}=-100").stdout)
+        self.assertNotEqual(banned["ids"][0], free["ids"][0])
+
+    def test_score_gives_the_log_probabilities_that_run_gives(self):
+        run = json.loads(self.ok("run", "--model", "model", "--max-tokens", "6", "--json", "--dtype", "f64", "--ignore-eos",
+                                 "--logprobs", "2", "--ids", "1,4,5").stdout)
+        ids = ",".join(map(str, [1, 4, 5, *run["ids"]]))
+        score = json.loads(self.ok("score", "--model", "model", "--ids", ids, "--dtype", "f64", "--top-k", "2", "--json").stdout)
+        self.assertNotIn("logprob", score["tokens"][0])
+        for scored, ran in zip(score["tokens"][3:], run["logprobs"], strict=True):
+            self.assertEqual(scored["id"], ran["id"])
+            self.assertAlmostEqual(scored["logprob"], ran["logprob"], places=9)
+            self.assertEqual([t["id"] for t in scored["top"]], [t["id"] for t in ran["top"]])
+        mean = sum(t["logprob"] for t in score["tokens"][1:]) / (len(score["tokens"]) - 1)
+        self.assertAlmostEqual(score["perplexity"], math.exp(-mean), places=9)
+
+    def test_score_says_what_a_smaller_dtype_costs(self):
+        say = ("score", "--model", "model", "--ids", "1,4,5,6,7,8,9", "--json")
+        same = json.loads(self.ok(*say, "--dtype", "f32", "--against", "f32").stdout)["against"]
+        self.assertEqual((same["agreement"], same["flips"], same["perplexity_change"]), (1, 0, 0))
+        bf16 = json.loads(self.ok(*say, "--dtype", "bf16", "--against", "f32").stdout)["against"]
+        self.assertEqual(bf16["compared"], 6)
+        self.assertIn("over 6 tokens", self.ok(*say[:-1]).stdout)
 
     def test_cut_writes_a_part_that_knows_what_it_is_and_overwrites_nothing(self):
         cut = ("cut", "--model", "model", "--stages", "1-2", "--out", "part")

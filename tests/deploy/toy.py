@@ -45,7 +45,7 @@ def write_model(folder: pathlib.Path) -> None:
     tokenizer["added_tokens"] = [t for t in tokenizer["added_tokens"] if t["id"] < 3]
     tokenizer["model"]["vocab"] = {"<unk>": 0, "<bos>": 1, "<eos>": 2, **{f"w{i}": i for i in range(3, 96)}}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    template = {"chat_template": "{{ messages[-1]['content'] }}"}
+    template = {"bos_token": "<bos>", "chat_template": "{{ bos_token }}{{ messages[-1]['content'] }}"}
     (folder / "tokenizer_config.json").write_text(json.dumps(template))
     config = folder / "generation_config.json"
     config.write_text(json.dumps({"eos_token_id": 2, "bos_token_id": 1}))

@@ -106,8 +106,20 @@ TEST_CASE("what is beyond a limit is not written", "[messages][codec]") {
   CHECK(refusal(hello{1, "", text, "", 0, 0, 0, dtype::f32, {}}) == ec::bad_frame);
   CHECK(refusal(hello{1, "", "", text, 0, 0, 0, dtype::f32, {}}) == ec::bad_frame);
   CHECK(refusal(status{std::vector<role_status>(limits::list_items + 1)}) == ec::bad_frame);
-  CHECK(refusal(generate{strategy::hat, text, "", 1, {}, false}) == ec::bad_frame);
-  CHECK(refusal(generate{strategy::hat, "", std::string(limits::prompt_bytes + 1, 'x'), 1, {}, true}) == ec::bad_request);
+  CHECK(refusal(generate{strategy::hat, text, "", 1, {}}) == ec::bad_frame);
+  CHECK(refusal(generate{strategy::hat, "", std::string(limits::prompt_bytes + 1, 'x'), 1, {}}) == ec::bad_request);
+  auto chat = [](std::vector<chat_message> messages, std::vector<std::string> stop = {}, std::size_t biases = 0) {
+    generate g{strategy::cloud, "", "", 1, {}, std::move(messages), std::move(stop)};
+    g.choose.logit_bias.resize(biases);
+    return refusal(g);
+  };
+  const std::string half(limits::prompt_bytes / 2, 'x');
+  CHECK(chat({{"user", half}, {"", half.substr(4)}}) == ec::none);
+  CHECK(chat({{"user", half}, {"", half.substr(3)}}) == ec::bad_request);
+  CHECK(chat(std::vector<chat_message>(limits::chat_messages + 1)) == ec::bad_request);
+  CHECK(chat({}, std::vector<std::string>(limits::stop_strings + 1)) == ec::bad_request);
+  CHECK(chat({}, {std::string(limits::stop_bytes + 1, 'x')}) == ec::bad_request);
+  CHECK(chat({}, {}, limits::biased_tokens + 1) == ec::bad_request);
   CHECK(refusal(open_session{text, 0, 0, 0, dtype::f32, 0, 0, ""}) == ec::bad_frame);
   CHECK(refusal(open_session{"", 0, 0, 0, dtype::f32, 0, 0, text}) == ec::bad_frame);
   CHECK(refusal(tokens{0, std::vector<token_id>(limits::tokens_per_frame + 1), ""}) == ec::bad_frame);

@@ -13,7 +13,15 @@
 namespace virga {
 
 // Comparison for the tests: bit by bit, so that a NaN equals itself.
-static auto parts(const sampling& x) { return std::make_tuple(std::bit_cast<std::uint64_t>(x.temperature), x.seed); }
+static std::uint64_t bits(double x) { return std::bit_cast<std::uint64_t>(x); }
+static auto parts(const token_bias& x) { return std::make_tuple(x.id, bits(x.bias)); }
+static auto parts(const chat_message& x) { return std::tie(x.role, x.content); }
+static bool operator==(const token_bias& a, const token_bias& b) { return parts(a) == parts(b); }
+static bool operator==(const chat_message& a, const chat_message& b) { return parts(a) == parts(b); }
+static auto parts(const sampling& x) {
+  return std::make_tuple(bits(x.temperature), x.seed, x.top_k, bits(x.top_p), bits(x.min_p), bits(x.repetition_penalty),
+                         bits(x.presence_penalty), bits(x.frequency_penalty), x.logit_bias);
+}
 static auto parts(const role_status& x) { return std::tie(x.kind, x.incarnation); }
 static auto parts(const place& x) { return std::tie(x.node, x.stages); }
 static auto parts(const work_times& x) { return std::tie(x.queue_us, x.compute_us); }
@@ -32,7 +40,7 @@ static auto parts(const status& x) { return std::tie(x.roles); }
 static auto parts(const ping& x) { return std::tie(x.stamp); }
 static auto parts(const pong& x) { return std::tie(x.stamp); }
 static auto parts(const credit& x) { return std::tie(x.bytes); }
-static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose, x.chat); }
+static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose, x.messages, x.stop); }
 static auto parts(const open_session& x) {
   return std::tie(x.model_digest, x.first_layer, x.last_layer, x.hidden, x.wire, x.prompt_tokens, x.max_tokens,
                   x.request_id);
@@ -83,10 +91,32 @@ std::vector<token_id> any_ids(rng& r, std::size_t count) {
   return ids;
 }
 
+double any_double(rng& r) { return std::bit_cast<double>(r()); }
+
+sampling any_sampling(rng& r, std::size_t biases) {
+  sampling s{any_double(r), r(), any_u32(r), any_double(r), any_double(r), any_double(r), any_double(r), any_double(r)};
+  s.logit_bias.resize(biases);
+  for (auto& b : s.logit_bias)
+    b = {any_u32(r), any_double(r)};
+  return s;
+}
+
+/// @param prompt bytes of all messages together
+generate any_generate(rng& r, std::size_t text, std::size_t prompt, std::size_t messages, std::size_t stops, std::size_t biases) {
+  generate g{any_of<strategy>(r, strategy_count), any_text(r, text), messages == 0 ? any_text(r, prompt) : "", any_u32(r),
+             any_sampling(r, biases)};
+  for (std::size_t i = 0; i < messages; ++i)
+    g.messages.push_back({any_text(r, prompt / messages / 4), any_text(r, prompt / messages / 4 * 3)});
+  for (std::size_t i = 0; i < stops; ++i)
+    g.stop.push_back(any_text(r, std::min(text, limits::stop_bytes)));
+  return g;
+}
+
 /// How large the variable parts are.
 struct sizes {
   std::size_t text, prompt, list, ids, place_text;
   std::uint32_t rows, cols;
+  std::size_t messages, stops, biases;
 };
 
 outcome any_outcome(rng& r, const sizes& s) {
@@ -102,8 +132,7 @@ std::vector<frame> of_each(rng& r, const sizes& s) {
   std::vector<payload> bodies{
     hello{any_u32(r), text(), text(), text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_roles(r, s.list)},
     status{any_roles(r, s.list)}, ping{r()}, pong{r()}, credit{r()},
-    generate{any_of<strategy>(r, strategy_count), text(), any_text(r, s.prompt), any_u32(r),
-             sampling{std::bit_cast<double>(r()), r()}, r() % 2 == 0},
+    any_generate(r, s.text, s.prompt, s.messages, s.stops, s.biases),
     open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r), text()},
     verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
     verified{r(), rows(), {r(), r()}}, tokens{r(), any_ids(r, s.ids), text()}, any_outcome(r, s),
@@ -154,7 +183,8 @@ frame any_frame(rng& r, payload body) {
 
 std::vector<frame> one_of_each(rng& r) {
   return of_each(r, {pick(r, 40), pick(r, 60), pick(r, 5), pick(r, 20), pick(r, 20),
-                     static_cast<std::uint32_t>(1 + pick(r, 3)), static_cast<std::uint32_t>(1 + pick(r, 6))});
+                     static_cast<std::uint32_t>(1 + pick(r, 3)), static_cast<std::uint32_t>(1 + pick(r, 6)), pick(r, 4),
+                     pick(r, 3), pick(r, 4)});
 }
 
 std::vector<frame> emptiest() {
@@ -167,7 +197,7 @@ std::vector<frame> emptiest() {
 
 std::vector<frame> largest(rng& r) {
   auto frames = of_each(r, {limits::text_bytes, limits::prompt_bytes, limits::list_items, limits::tokens_per_frame,
-                            3900, 300, 1111});
+                            3900, 300, 1111, limits::chat_messages, limits::stop_strings, limits::biased_tokens});
   for (auto& f : frames) {
     f.hdr = {{most, most}, ~0u, ~0u, most, role::offload_decider,
              clock_start + std::chrono::milliseconds{limits::deadline_ms}};

@@ -1,4 +1,5 @@
 #include "models/kv.hpp"
+#include "tests/models/random_folder.hpp"
 #include "tests/models/shard_contract.hpp"
 
 using namespace virga;
@@ -38,6 +39,22 @@ TEST_CASE("cuts, chunks, forks, truncations and ragged batches change no bit", "
       wrong += !std::equal(got.begin(), got.end(), expected.begin(), expected.end());
     });
     CHECK(rows > 50);
+    CHECK(wrong == 0);
+    CHECK(w.kv_bytes() == 0);
+  }
+}
+
+TEST_CASE("no bit changes with the options of any family either", "[models][reference]") {
+  auto compute = GENERATE(dtype::f32, dtype::f64);
+  for (std::uint64_t seed = 1; seed <= 24; ++seed) {
+    random_folder made(seed);
+    hf::model_folder folder(made.dir());
+    random_walk w(folder, compute, make_reference_shard, make_reference_shard, seed);
+    INFO(made.text() << " seed " << seed << ": " << w.stages());
+    std::size_t wrong = 0;
+    w.walk(25, [&](auto got, auto expected) {
+      wrong += !std::equal(got.begin(), got.end(), expected.begin(), expected.end());
+    });
     CHECK(wrong == 0);
     CHECK(w.kv_bytes() == 0);
   }

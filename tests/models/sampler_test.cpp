@@ -1,6 +1,7 @@
 #include "models/sampler.hpp"
 #include "tests/support/catch.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -110,4 +111,153 @@ TEST_CASE("rows that have no answer are refused", "[models][sampler]") {
   CHECK_THROWS_AS(pick({1, 2}, NAN), bad_segment);
   CHECK_THROWS_AS(pick({1, 2}, INFINITY), bad_segment);
   CHECK(pick({1, 2}, 1e-300).id == 1);
+}
+
+namespace {
+
+token_id draw(const std::vector<double>& logits, const sampling& how, std::uint64_t position = 0, const seen_tokens& before = {}) {
+  return choose_token(std::span<const double>(logits), how, position, 0, before).id;
+}
+
+/// The ids that many draws hit.
+std::set<token_id> reached(const std::vector<double>& logits, sampling how) {
+  std::set<token_id> out;
+  for (how.seed = 0; how.seed < 3000; ++how.seed)
+    out.insert(draw(logits, how));
+  return out;
+}
+
+std::vector<double> logs(std::vector<double> p) {
+  for (auto& v : p)
+    v = std::log(v);
+  return p;
+}
+
+} // namespace
+
+TEST_CASE("top-k, top-p and min-p leave the likeliest tokens, ties to the lowest id", "[models][sampler]") {
+  const auto row = logs({0.1, 0.4, 0.2, 0.2, 0.1});
+  using ids = std::set<token_id>;
+  sampling how{1};
+  CHECK(reached(row, how) == ids{0, 1, 2, 3, 4});
+  how.top_k = 1;
+  CHECK(reached(row, how) == ids{1});
+  how.top_k = 2;
+  CHECK(reached(row, how) == ids{1, 2});
+  how.top_k = 9;
+  CHECK(reached(row, how) == ids{0, 1, 2, 3, 4});
+  how = {1};
+  how.top_p = 0.39;
+  CHECK(reached(row, how) == ids{1});
+  how.top_p = 0.41;
+  CHECK(reached(row, how) == ids{1, 2});
+  how.top_p = 0.79;
+  CHECK(reached(row, how) == ids{1, 2, 3});
+  how.top_k = 2;  // of 0.6, so that 0.4 is two thirds
+  how.top_p = 0.6;
+  CHECK(reached(row, how) == ids{1});
+  how.top_p = 0.7;
+  CHECK(reached(row, how) == ids{1, 2});
+  how = {1};
+  how.min_p = 0.49;
+  CHECK(reached(row, how) == ids{1, 2, 3});
+  how.min_p = 1;
+  CHECK(reached(row, how) == ids{1});
+  how = {2};  // tempered first: 0.5, 0.32, ...
+  how.min_p = 0.6;
+  CHECK(reached(row, how) == ids{1, 2, 3});
+}
+
+TEST_CASE("filters leave of large rows what sorting all of them would", "[models][sampler]") {
+  std::vector<double> row(5000);
+  for (std::size_t i = 0; i < row.size(); ++i)
+    row[i] = -std::fmod(static_cast<double>(i) * 0.6180339887, 1.0) * 2;
+  auto order = row;
+  std::sort(order.rbegin(), order.rend());
+  double all = 0;
+  for (auto v : order)
+    all += std::exp(v);
+  for (double p : {0.01, 0.3, 0.9, 0.999}) {
+    double have = 0;
+    std::size_t n = 0;
+    while (have < p * all)
+      have += std::exp(order[n++]);
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+      sampling how{1, seed};
+      how.top_p = p;
+      auto id = draw(row, how);
+      CHECK(row[id] >= order[n - 1]);
+      how.top_p = 1;
+      how.top_k = static_cast<std::uint32_t>(n);
+      CHECK(draw(row, how) == id);
+    }
+  }
+}
+
+TEST_CASE("filters do not move the noise of the tokens that they leave", "[models][sampler]") {
+  const auto row = logs({0.3, 0.3, 0.2, 0.2});
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    sampling all{1, seed}, some{1, seed};
+    some.top_k = 3;
+    if (auto id = draw(row, all); id < 3)
+      CHECK(draw(row, some) == id);
+  }
+}
+
+TEST_CASE("a bias is added to the logit, and the log-probability stays the model's", "[models][sampler]") {
+  const auto row = logs({0.5, 0.25, 0.25});
+  sampling how;
+  how.logit_bias = {{2, 5}};
+  CHECK(draw(row, how) == 2);
+  CHECK(std::exp(choose_token(std::span<const double>(row), how, 0, 0).logprob) == Approx(0.25));
+  how.logit_bias = {{0, -100}, {1, -100}};
+  how.temperature = 1;
+  CHECK(reached(row, how) == std::set<token_id>{2});
+}
+
+TEST_CASE("penalties count the tokens before the choice", "[models][sampler]") {
+  const std::vector<double> row{3, 2, -1, -1.5};
+  const std::vector<token_id> before{0, 2, 1, 1};  // of which the first two are the prompt
+  auto after = [&](const sampling& how, std::vector<double> r, std::size_t prompt = 2) {
+    return draw(r, how, 4, {before, prompt});
+  };
+  sampling how;
+  how.repetition_penalty = 2;  // 1.5, 1, -2, -1.5
+  CHECK(after(how, {3, 2, -1, 1.6}) == 3);
+  CHECK(after(how, {3, 2, -1, 1.4}) == 0);
+  CHECK(after(how, {-3, -3, -3, -3.5}) == 3);
+  how = {};
+  how.presence_penalty = 1.5;  // only 1, once: 3, 0.5
+  CHECK(after(how, {1, 2, 0.4, 0}) == 0);
+  CHECK(after(how, {0.4, 2, 0.3, 0.2}) == 1);
+  CHECK(after(how, {0.4, 2, 0.3, 0.2}, 4) == 1);
+  how = {};
+  how.frequency_penalty = 1;  // 1 twice
+  CHECK(after(how, {0, 2, 0.1, 0}) == 2);
+  CHECK(after(how, {0, 2.2, 0.1, 0}) == 1);
+  CHECK(after(how, {0, 2, 0.1, 0}, 4) == 1);
+}
+
+TEST_CASE("what is outside its range is named", "[models][sampler]") {
+  auto said = [](auto change) {
+    sampling how;
+    change(how);
+    return complaint(how, 4);
+  };
+  using Catch::Matchers::Contains;
+  CHECK(said([](auto&) {}) == "");
+  CHECK_THAT(said([](auto& h) { h.temperature = -1; }), Contains("temperature is -1"));
+  CHECK_THAT(said([](auto& h) { h.temperature = NAN; }), Contains("temperature is nan"));
+  CHECK_THAT(said([](auto& h) { h.top_p = 0; }), Contains("top_p is 0; it must be above 0 and at most 1"));
+  CHECK_THAT(said([](auto& h) { h.top_p = 1.1; }), Contains("top_p"));
+  CHECK_THAT(said([](auto& h) { h.min_p = -0.1; }), Contains("min_p"));
+  CHECK_THAT(said([](auto& h) { h.repetition_penalty = 0; }), Contains("repetition_penalty"));
+  CHECK_THAT(said([](auto& h) { h.presence_penalty = INFINITY; }), Contains("presence_penalty"));
+  CHECK_THAT(said([](auto& h) { h.frequency_penalty = NAN; }), Contains("frequency_penalty"));
+  CHECK_THAT(said([](auto& h) { h.logit_bias = {{4, 1}}; }), Contains("token 4"));
+  CHECK_THAT(said([](auto& h) { h.logit_bias = {{1, NAN}}; }), Contains("logit_bias"));
+  CHECK_THAT(said([](auto& h) { h.logit_bias = {{1, 1}, {1, 2}}; }), Contains("twice"));
+  sampling bad;
+  bad.top_p = 7;
+  CHECK_THROWS_AS(draw({1, 2}, bad), bad_segment);
 }

@@ -1,3 +1,4 @@
+#include "models/hf/tok/utf8.hpp"
 #include "models/tokenizer.hpp"
 #include "tests/models/support.hpp"
 #include "tests/support/catch.hpp"
@@ -50,7 +51,7 @@ TEST_CASE("texts become what the tokenizers library makes of them", "[models][to
 TEST_CASE("special tokens written in a text stay text", "[models][tokenizer]") {
   auto tok = load_tokenizer(fixture("tokenizer"));
   CHECK(tok->encode("a <eos> b <bos>", {false}) == std::vector<token_id>{8, 0, 9, 0});
-  CHECK(tok->decode({1, 8, 2, 9}) == "a b");
+  CHECK(tok->decode(std::vector<token_id>{1, 8, 2, 9}) == "a b");
   CHECK(tok->id_of("<eos>") == token_id{2});
   CHECK_FALSE(tok->id_of("<none>"));
   CHECK(tok->vocab_size() == 12);
@@ -66,54 +67,78 @@ TEST_CASE("a word outside a vocabulary without unknown token is refused", "[mode
 
 TEST_CASE("unknown ids are refused", "[models][tokenizer]") {
   auto tok = load_tokenizer(fixture("tokenizer"));
-  CHECK_THROWS_AS(tok->decode({12}), bad_segment);
-  CHECK_THROWS_AS(tok->decode({UINT32_MAX}), bad_segment);
+  CHECK_THROWS_AS(tok->decode(std::vector<token_id>{12}), bad_segment);
+  CHECK_THROWS_AS(tok->decode(std::vector<token_id>{UINT32_MAX}), bad_segment);
 }
 
-TEST_CASE("bytes that are no UTF-8 are an unknown word", "[models][tokenizer]") {
-  auto tok = load_tokenizer(fixture("tokenizer"));
-  CHECK(tok->encode("a \xff\xe2\x80 b \xe3\x80", {false}) == std::vector<token_id>{8, 0, 9, 0});
-}
-
-TEST_CASE("the pieces of a stream make the whole text", "[models][tokenizer]") {
-  auto tok = load_tokenizer(fixture("tokenizer"));
-  std::mt19937 random(3);
-  for (int round = 0; round < 20; ++round) {
-    text_stream stream(tok);
-    std::vector<token_id> all;
-    std::string text;
-    for (int i = 0; i < 30; ++i) {
-      all.push_back(random() % 12);
-      text += stream.push(all.back());
+TEST_CASE("a text that is no UTF-8 is refused, naming the byte", "[models][tokenizer]") {
+  for (auto name : {"tokenizer", "tokenizers/gpt2", "tokenizers/llama2"}) {
+    auto tok = load_tokenizer(fixture(name));
+    for (std::string tail : {"\xff", "\xe2\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xe3\x80x"}) {
+      CHECK_THROWS_WITH(tok->encode("ab " + tail), Contains("no UTF-8 from byte 3"));
+      CHECK_THROWS_AS(tok->encode(tail), bad_segment);
     }
-    text += stream.finish();
-    CHECK(text == tok->decode(all));
+  }
+}
+
+TEST_CASE("the pieces of a stream make the whole text, and each is UTF-8", "[models][tokenizer]") {
+  std::mt19937 random(3);
+  for (auto name : {"tokenizer", "tokenizers/gpt2", "tokenizers/llama2", "tokenizers/metaspace-first", "tokenizers/unknown"}) {
+    auto tok = load_tokenizer(fixture(name));
+    for (int round = 0; round < 20; ++round) {
+      auto stream = tok->stream();
+      std::vector<token_id> all;
+      std::string text;
+      for (int i = 0; i < 30; ++i) {
+        auto id = static_cast<token_id>(random() % tok->vocab_size());
+        if (!tok->has(id))
+          continue;
+        all.push_back(id);
+        auto piece = stream->push(id);
+        CHECK(hf::tok::first_broken_byte(piece) == std::string::npos);
+        text += piece;
+      }
+      text += stream->finish();
+      CHECK(text == tok->decode(all));
+    }
   }
 }
 
 TEST_CASE("a stream holds back half a character until the rest comes", "[models][tokenizer]") {
-  struct bytes final : tokenizer {
-    std::vector<token_id> encode(std::string_view, const encode_options&) const override { return {}; }
-    std::string decode(const std::vector<token_id>& v, bool) const override { return {v.begin(), v.end()}; }
-    std::uint32_t vocab_size() const override { return 256; }
-    std::optional<token_id> id_of(std::string_view) const override { return {}; }
-  };
-  text_stream stream(std::make_shared<bytes>());
-  CHECK(stream.push('a') == "a");
-  CHECK(stream.push(0xe9) == "");
-  CHECK(stream.push(0x9b) == "");
-  CHECK(stream.push(0xa8) == "雨");
-  CHECK(stream.push(0xf0) == "");
-  CHECK(stream.finish() == "\xf0");
-  CHECK(stream.finish() == "");
+  auto tok = load_tokenizer(fixture("tokenizers/gpt2"));
+  auto byte = [&](const char* printed) { return tok->id_of(printed).value(); };
+  auto stream = tok->stream();
+  CHECK(stream->push(byte("a")) == "a");
+  CHECK(stream->push(byte("é")) == "");     // 雨 is E9 9B A8
+  CHECK(stream->push(byte("Ľ")) == "");
+  CHECK(stream->push(byte("¨")) == "雨");
+  CHECK(stream->push(byte("ð")) == "");     // the beginning of an emoji
+  CHECK(stream->push(UINT32_MAX) == "");    // no token: no text
+  CHECK(stream->finish() == "\xef\xbf\xbd");
+}
+
+TEST_CASE("a run of byte tokens is text when all of it is UTF-8", "[models][tokenizer]") {
+  auto tok = load_tokenizer(fixture("tokenizers/llama2"));
+  auto id = [&](const char* token) { return tok->id_of(token).value(); };
+  auto stream = tok->stream();
+  CHECK(stream->push(id("▁a")) == "a");
+  for (auto byte : {"<0xE9>", "<0x9B>", "<0xA8>"})
+    CHECK(stream->push(id(byte)) == "");
+  CHECK(stream->push(id("a")) == "雨a");
+  CHECK(stream->push(id("<0xE9>")) == "");
+  CHECK(stream->push(id("a")) == "\xef\xbf\xbd" "a");
 }
 
 TEST_CASE("kinds that are not built are refused by name", "[models][tokenizer]") {
-  CHECK_THAT(complaint_after("\"type\": \"WordLevel\"", "\"type\": \"BPE\""), Contains("\"BPE\""));
-  CHECK_THAT(complaint_after("\"WhitespaceSplit\"", "\"ByteLevel\""), Contains("\"ByteLevel\""));
-  CHECK_THAT(complaint_after("\"normalizer\": null", "\"normalizer\": {\"type\":\"NFC\"}"), Contains("\"NFC\""));
+  CHECK_THAT(complaint_after("\"type\": \"WordLevel\"", "\"type\": \"Unigram\""), Contains("\"Unigram\""));
+  CHECK_THAT(complaint_after("\"WhitespaceSplit\"", "\"BertPreTokenizer\""), Contains("\"BertPreTokenizer\""));
+  CHECK_THAT(complaint_after("\"normalizer\": null", "\"normalizer\": {\"type\":\"Nmt\"}"), Contains("\"Nmt\""));
   CHECK_THAT(complaint_after("\"decoder\": null", "\"decoder\": {\"type\":\"WordPiece\"}"), Contains("\"WordPiece\""));
   CHECK_THAT(complaint_after("\"TemplateProcessing\"", "\"BertProcessing\""), Contains("\"BertProcessing\""));
+  for (auto expression : {"(", "[a", "\\\\h", "[[a]b]", "[a&&b]", "[\\\\W]"})
+    CHECK_THAT(complaint_after("\"normalizer\": null", std::string("\"normalizer\": {\"type\": \"Replace\", \"content\": \"\", \"pattern\": {\"Regex\": \"")
+                                                           + expression + "\"}}"),
+               Contains("the expression"));
 }
 
 TEST_CASE("a damaged tokenizer file is refused with a sentence", "[models][tokenizer]") {
@@ -128,6 +153,35 @@ TEST_CASE("a damaged tokenizer file is refused with a sentence", "[models][token
   CHECK_THAT(complaint_after("\"content\": \"<mark>\"", "\"content\": \"<eos>\""), Contains("two ids"));
   scratch empty;
   CHECK_THAT(complaint([&] { load_tokenizer(empty / "."); }), Contains("cannot be read"));
+}
+
+TEST_CASE("damaged merges and tokens that cannot be written are refused", "[models][tokenizer]") {
+  auto after = [](const std::string& from, const std::string& to) {
+    auto text = read_file(fixture("tokenizers/llama2/tokenizer.json"));
+    auto at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, from.size(), to);
+    return complaint([&] { parse_tokenizer(text, "tokenizer.json"); });
+  };
+  CHECK_THAT(after("\"merges\":[", "\"merges\":[[\"a\"],"), Contains("is no pair of tokens"));
+  CHECK_THAT(after("\"merges\":[", "\"merges\":[\"ab\","), Contains("is no pair of tokens"));
+  CHECK_THAT(after("\"merges\":[", "\"merges\":[\"a zebra\","), Contains("\"zebra\" is not in the vocabulary"));
+  CHECK_THAT(after("\"merges\":[", "\"merges\":3,\"x\":["), Contains("must be a list"));
+  CHECK_THAT(after("\"dropout\":null", "\"dropout\":0.1"), Contains("dropout"));
+  CHECK_THAT(after("\"end_of_word_suffix\":null", "\"end_of_word_suffix\":\"</w>\""), Contains("end_of_word_suffix"));
+  CHECK(after("\"merges\":[", "\"merges\":[\"▁ a\",").empty());
+}
+
+TEST_CASE("what cannot be tokenised in time is refused", "[models][tokenizer]") {
+  auto tok = load_tokenizer(fixture("families/qwen2"));
+  std::string marks = "a";
+  for (int i = 0; i < 1001; ++i)
+    marks += "\u0301";
+  CHECK_THROWS_WITH(tok->encode(marks), Contains("combining marks"));
+  CHECK(tok->encode(marks.substr(0, 1001)).size() > 500);
+  auto slow = parse_tokenizer(R"({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"},
+      "pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": "(a|aa)+c"}}})", "tokenizer.json");
+  CHECK_THROWS_WITH(slow->encode(std::string(60, 'a') + "bc"), Contains("gave up"));
 }
 
 TEST_CASE("a tokenizer file with any byte changed is read or refused", "[models][tokenizer]") {

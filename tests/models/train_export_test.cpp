@@ -1,5 +1,6 @@
 // The exported folder is the trained net: same logits from an independent implementation that only reads the folder.
 #include "models/make_shard.hpp"
+#include "models/chat_template.hpp"
 #include "models/tokenizer.hpp"
 #include "models/train/export.hpp"
 #include "models/train/score.hpp"
@@ -81,9 +82,10 @@ TEST_CASE("the exported tokenizer makes one token of every word and gives the te
     const auto e = make_example(t.words(), t.where(), q.ask);
     const auto prompt = tok->encode(q.prompt);
     CHECK(prompt == std::vector<token_id>(e.ids.begin(), e.ids.begin() + static_cast<std::ptrdiff_t>(e.answer)));
-    CHECK(tok->decode({e.ids.begin() + static_cast<std::ptrdiff_t>(e.answer), e.ids.end()}) == q.answer);
+    CHECK(tok->decode(std::span(e.ids).subspan(e.answer)) == q.answer);
+    const auto chat = load_chat_template(dir)->render(std::vector<chat_message>{{"user", "ignored"}, {"user", q.prompt}});
+    CHECK(tok->encode(chat.text, {false, true, chat.user_text}) == prompt);
   }
   const hf::model_folder folder(dir);
   CHECK(folder.generation().eos == std::vector<token_id>{world::vocabulary::eos});
-  CHECK(folder.chat_template() == "{{ messages[-1]['content'] }}");
 }

@@ -1,6 +1,7 @@
 #include "tests/sim/deployment.hpp"
 
 #include "actors/node/node_state.hpp"
+#include "tests/support/toy_tokenizer.hpp"
 
 #include <caf/actor_cast.hpp>
 
@@ -16,7 +17,7 @@ namespace {
 constexpr auto cloud_name = "cloud";
 
 /// "heliotrope-12 heliotrope-7": the number is the token.
-struct number_tokenizer final : models::tokenizer {
+struct number_tokenizer final : toy_tokenizer {
   std::vector<token_id> encode(std::string_view text, const models::encode_options&) const override {
     std::vector<token_id> out;
     for (std::size_t at = text.find('-'); at != std::string_view::npos; at = text.find('-', at + 1)) {
@@ -26,14 +27,9 @@ struct number_tokenizer final : models::tokenizer {
     }
     return out;
   }
-  std::string decode(const std::vector<token_id>& ids, bool) const override {
-    std::string out;
-    for (auto id : ids)
-      out += std::string{out.empty() ? "" : " "} + sim_models::canary + std::to_string(id);
-    return out;
+  std::string text_of(token_id id, bool first) const override {
+    return std::string{first ? "" : " "} + sim_models::canary + std::to_string(id);
   }
-  std::uint32_t vocab_size() const override { return 96; }
-  std::optional<token_id> id_of(std::string_view) const override { return std::nullopt; }
 };
 
 std::shared_ptr<const models::hf::model_folder> fixture(const std::string& name) {

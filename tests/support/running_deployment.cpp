@@ -78,7 +78,7 @@ deploy::reply running_deployment::ask(const std::string& node, const std::string
   deploy::question q;
   q.port = api_port(node);
   q.strategy = strategy;
-  q.prompt = prompt;
+  q.messages = {{"user", prompt}};
   q.limit = 20s;
   return deploy::ask(q, on_text);
 }

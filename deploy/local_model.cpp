@@ -1,0 +1,143 @@
+#include "deploy/local_model.hpp"
+
+#include "deploy/failures.hpp"
+#include "deploy/processes.hpp"
+#include "models/defaults.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <chrono>
+#include <iostream>
+#include <iterator>
+#include <thread>
+
+#include <unistd.h>
+
+namespace virga::deploy {
+
+namespace {
+
+/// Above this many bytes of weights more threads pay.
+constexpr std::uintmax_t large_model_bytes = 100'000'000;
+
+std::uintmax_t bytes_in(const std::filesystem::path& dir) {
+  std::uintmax_t sum = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end; it.increment(error))
+    if (auto size = it->file_size(error); !error)
+      sum += size;
+  return sum;
+}
+
+/// KV bytes of one sequence in whole pages.
+std::uint64_t kv_bytes(const models::hf::model_config& c, std::uint64_t positions, dtype weights) {
+  constexpr std::uint64_t page = models::defaults::kv_page_positions;
+  auto per_position = std::uint64_t{2} * c.num_key_value_heads * c.head_dim * c.num_hidden_layers * size_of(weights);
+  return (positions + page - 1) / page * page * per_position;
+}
+
+} // namespace
+
+void add_local_options(CLI::App& command, local_options& o) {
+  command.add_option("--model", o.model, "Its folder; default models/zoo/cloud");
+  command.add_option("--dtype", o.dtype, "Of the weights: f32 (default), bf16 (half the memory) or f64")
+    ->check(CLI::IsMember({"f64", "f32", "bf16"}));
+  command.add_option("--threads", o.threads, "Default: all cores for large models, 1 for small ones")->check(CLI::Range(1u, 1024u));
+  command.add_flag("--reference", o.reference, "The plain C++ shard in place of libtorch's: slow, bit-identical everywhere");
+}
+
+void use_threads_for(const local_options& o) {
+  if (o.threads > 0) {
+    if (auto now = std::getenv("OMP_NUM_THREADS"); now && now == std::to_string(o.threads))
+      return;
+    ::unsetenv("OMP_NUM_THREADS");
+    return use_threads(o.threads);
+  }
+  use_threads(bytes_in(o.model) >= large_model_bytes ? std::max(1u, std::thread::hardware_concurrency()) : 1);
+}
+
+local_model::local_model(local_options o) : options_(std::move(o)) {
+  auto start = std::chrono::steady_clock::now();
+  try {
+    folder_ = std::make_unique<models::hf::model_folder>(options_.model);
+    if (std::filesystem::exists(folder_->dir() / "tokenizer.json"))
+      tokenizer_ = models::load_tokenizer(folder_->dir());
+  } catch (const models::bad_model& e) {
+    throw bad_input(e.what());
+  }
+  if (auto& held = folder_->stages(); held.size() != 3 || held.front().kind != models::stage_kind::embedding)
+    throw bad_input(options_.model + " holds only " + models::describe(held) + ": this needs a whole model");
+  seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+const models::tokenizer& local_model::need_tokenizer() const {
+  if (!tokenizer_)
+    throw bad_input(options_.model + " has no tokenizer.json, so text cannot be read: give token ids with --ids");
+  return *tokenizer_;
+}
+
+void local_model::check_prompt(const std::vector<token_id>& ids, std::uint32_t room) const {
+  auto& c = folder_->config();
+  if (ids.empty() || ids.size() + room > c.max_position_embeddings)
+    throw bad_input("the prompt has " + std::to_string(ids.size()) + " tokens, the model takes 1 to "
+                    + std::to_string(c.max_position_embeddings - room) + " (its context is "
+                    + std::to_string(c.max_position_embeddings) + ")");
+  for (auto id : ids)
+    if (id >= c.vocab_size)
+      throw bad_input("the token id " + std::to_string(id) + " is beyond the model's vocabulary of "
+                      + std::to_string(c.vocab_size) + ": ids go from 0 to " + std::to_string(c.vocab_size - 1));
+}
+
+std::unique_ptr<models::shard> local_model::load(std::uint64_t positions) const { return load(positions, weights()); }
+
+std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, dtype weights) const {
+  models::shard_options s;
+  s.compute = weights;
+  s.kv_bytes = kv_bytes(folder_->config(), positions, weights);
+  try {
+    return options_.reference ? models::make_reference_shard(*folder_, s) : models::make_torch_shard(*folder_, s);
+  } catch (const models::bad_model& e) {
+    throw bad_input(e.what());
+  }
+}
+
+dtype local_model::weights() const { return dtype_named(options_.dtype); }
+
+dtype dtype_named(const std::string& name) {
+  return name == "f64" ? dtype::f64 : name == "bf16" ? dtype::bf16 : dtype::f32;
+}
+
+std::string read_whole_input(const std::string& cure) {
+  if (::isatty(0))
+    throw bad_input("nothing to read: " + cure);
+  return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+std::string read_standard_input(const std::string& cure) {
+  auto text = read_whole_input(cure);
+  if (text.ends_with('\n'))
+    text.pop_back();
+  if (text.ends_with('\r'))
+    text.pop_back();
+  return text;
+}
+
+std::vector<token_id> parse_ids(const std::string& text) {
+  constexpr std::string_view between = ", \t\r\n[]";
+  std::vector<token_id> ids;
+  for (auto at = text.find_first_not_of(between); at != std::string::npos;) {
+    auto end = std::min(text.find_first_of(between, at), text.size());
+    token_id id = 0;
+    auto read = std::from_chars(text.data() + at, text.data() + end, id);
+    if (read.ec != std::errc{} || read.ptr != text.data() + end)
+      throw bad_input("--ids: `" + text.substr(at, std::min<std::size_t>(end - at, 40)) + "` is no token id; write 1,2,3");
+    ids.push_back(id);
+    at = text.find_first_not_of(between, end);
+  }
+  if (ids.empty())
+    throw bad_input("--ids: there are none; write 1,2,3");
+  return ids;
+}
+
+} // namespace virga::deploy

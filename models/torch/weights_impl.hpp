@@ -1,0 +1,47 @@
+// models/torch/weights_impl.hpp: weights of a folder as libtorch tensors. Private to models/torch.
+#pragma once
+
+#include "models/make_shard.hpp"
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <vector>
+
+namespace virga::models::torch_impl {
+
+/// A weight matrix [outputs, inputs], f64, f32 or bf16, and its bias [outputs] in the compute dtype, or none.
+struct product {
+  at::Tensor weight, bias;
+
+  /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype. With bf16 weights the operands are
+  /// bf16, the sums f32, and the result is rounded to bf16 once.
+  at::Tensor times(const at::Tensor& x) const;
+
+  /// The same, but the weights are widened, a block of outputs at a time, and nothing is rounded to bf16: for logits, where
+  /// rounding would make ties.
+  at::Tensor times_widened(const at::Tensor& x) const;
+};
+
+/// Reads a folder's tensors once, in the order asked for. Besides the result one tensor at most is held.
+class weight_loader {
+public:
+  /// @param total_bytes of all tensors that will be asked for, as stored, for progress
+  weight_loader(const hf::model_folder& folder, at::ScalarType compute, at::ScalarType weights, std::uint64_t total_bytes,
+                load_progress progress);
+
+  at::Tensor vector(const std::string& name);  ///< in the compute dtype
+  at::Tensor matrix(const std::string& name);  ///< in the dtype of the weights
+  /// NAME.weight of all names, one below the other, and with `bias` NAME.bias likewise.
+  product stacked(const std::vector<std::string>& names, bool bias);
+
+private:
+  at::Tensor read(const std::string& name, at::ScalarType type);
+
+  const hf::model_folder& folder_;
+  at::ScalarType compute_, weights_;
+  std::uint64_t total_bytes_, done_bytes_ = 0;
+  load_progress progress_;
+};
+
+} // namespace virga::models::torch_impl
