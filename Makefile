@@ -6,13 +6,14 @@ BUILD = build/release
 VIRGA = $(BUILD)/deploy/virga
 SETUP = deploy/setup/setup.sh
 
-.PHONY: all build setup test check-dev demo example clean help
+.PHONY: all build setup test check-readers fuzzers fuzz demo example clean help
 all: build
 
 help:
 	@echo 'make          set up and build: $(VIRGA)'
 	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.json'
 	@echo 'make test     build and run every test'
+	@echo 'make fuzz     fuzz what reads foreign bytes: SECONDS=5 each'
 	@echo 'make example  examples/compare.sh: launch, ask, compare, stop'
 	@echo 'make setup    Debian packages and libtorch only'
 	@echo 'make clean    remove build/ and out/ (libtorch stays in the cache)'
@@ -30,20 +31,32 @@ build: setup
 test:
 	@$(SETUP) --tests
 	@$(MAKE) --no-print-directory build
-	@$(MAKE) --no-print-directory check-dev
+	@$(MAKE) --no-print-directory check-readers
 	@echo '[test] running the tests'
 	@VIRGA_TEST_PYTHON="$$($(SETUP) --python)" ctest --preset release --parallel $(JOBS)
 
-# The code that reads what others send, at -O0 under ASan and UBSan: messages, link protocol, loaders.
-DEV_TESTS = $(patsubst %,messages_%_test,types type_ids crc32c codec frame_reader assembler hostile) \
-  link_protocol_test safetensors_test config_test index_test folder_test tokenizer_test cut_test
+# The code that reads what others send, built by clang under ASan and UBSan: its tests, and some seconds of fuzzing.
+READERS = $(patsubst %,messages_%_test,types type_ids crc32c codec frame_reader assembler hostile) \
+  link_protocol_test safetensors_test config_test index_test folder_test tokenizer_test tokenizer_parity_test \
+  chat_template_test stop_strings_test sampler_test cut_test
+SECONDS ?= 5
 empty :=
 either = $(subst $(empty) ,|,$(strip $(1)))
-check-dev:
-	@echo '[test] building the readers of foreign bytes under ASan and UBSan'
-	@cmake --preset dev -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
-	@cmake --build --preset dev --parallel $(JOBS) --target $(DEV_TESTS)
-	@ctest --preset dev --parallel $(JOBS) -R '^($(call either,$(DEV_TESTS)))$$'
+check-readers: fuzzers
+	@cmake --build --preset fuzz --parallel $(JOBS) --target $(READERS)
+	@ctest --preset fuzz --parallel $(JOBS) -R '^($(call either,$(READERS)))$$'
+	@tests/fuzz/run.py build/fuzz $(SECONDS)
+
+fuzzers:
+	@echo '[test] building the readers of foreign bytes with clang, under ASan and UBSan'
+	@cmake --preset fuzz -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
+	@cmake --build --preset fuzz --parallel $(JOBS) --target fuzzers
+
+# Finds more the longer it runs: make fuzz SECONDS=3600
+fuzz:
+	@$(SETUP) --tests
+	@$(MAKE) --no-print-directory fuzzers
+	@tests/fuzz/run.py build/fuzz $(SECONDS)
 
 demo: build
 	@$(VIRGA) demo --manifest deploy/manifests/demo.yaml --out out/demo

@@ -15,19 +15,21 @@ need_mib=3072  # download 590 MB, unpacked 1.1 GB, and as much again while both 
 say() { printf '[setup] %s\n' "$*"; }
 die() { printf '[setup] error: %s\n' "$*" >&2; exit 1; }
 
+wanted_packages() { grep -hv '^#' "$@"; }
+
 missing_packages() {
-  grep -v '^#' "$here/packages.txt" | while read -r name; do
+  wanted_packages "$@" | while read -r name; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name"
   done
 }
 
-setup_packages() {
+setup_packages() {  # files with names
   if ! command -v dpkg-query >/dev/null; then
-    say "no Debian packages here; needed are: $(grep -v '^#' "$here/packages.txt" | tr '\n' ' ')"
+    say "no Debian packages here; needed are: $(wanted_packages "$@" | tr '\n' ' ')"
     return
   fi
   local missing
-  missing=$(missing_packages | tr '\n' ' ')
+  missing=$(missing_packages "$@" | tr '\n' ' ')
   if [ -z "$missing" ]; then
     say "Debian packages: all there"
     return
@@ -104,8 +106,8 @@ one_at_a_time() {
 }
 
 case "${1:-}" in
-  "") one_at_a_time; setup_packages; setup_torch ;;
-  --tests) one_at_a_time; setup_packages; setup_torch; setup_python ;;
+  "") one_at_a_time; setup_packages "$here/packages.txt"; setup_torch ;;
+  --tests) one_at_a_time; setup_packages "$here/packages.txt" "$here/packages-tests.txt"; setup_torch; setup_python ;;
   --python) echo "$python_home/bin/python" ;;  # where the tests' Python is
   *) die "unknown option $1; known are --tests and --python" ;;
 esac

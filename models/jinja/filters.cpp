@@ -47,7 +47,8 @@ value join(frame& f, const value& v, const arguments& a) {
   auto between = separator ? text_of(*separator) : text();
   text out;
   bool first = true;
-  for (auto& i : items_of(v)->items) {
+  auto all = items_of(v);
+  for (auto& i : all->items) {
     if (!std::exchange(first, false))
       out += between;
     out += text_of(path ? attribute_path(i, str(*path).bytes) : i);
@@ -107,7 +108,8 @@ value map_items(frame& f, const value& v, const arguments& a) {
   arguments rest;
   if (!path)
     rest = {{a.positional.begin() + 1, a.positional.end()}, a.named};
-  for (auto& i : items_of(v)->items) {
+  auto all = items_of(v);
+  for (auto& i : all->items) {
     f.charge(64);
     auto made = path ? attribute_path(i, str(*path).bytes) : run(f, i, rest);
     out.items.push_back(path && other && made.is_undefined() ? *other : made);
@@ -129,7 +131,8 @@ value chosen(frame& f, const value& v, const arguments& a, bool wanted, bool by_
     rest.positional.assign(a.positional.begin() + static_cast<std::ptrdiff_t>(skip) + 1, a.positional.end());
   }
   list out;
-  for (auto& i : items_of(v)->items) {
+  auto all = items_of(v);
+  for (auto& i : all->items) {
     f.charge(64);
     auto subject = by_attribute ? attribute_path(i, path) : i;
     if ((test ? test(subject, rest) : truth(subject)) == wanted)
@@ -264,7 +267,8 @@ value unique(frame& f, const value& v, const arguments& a) {
   bool by_case = flag(a, 0, "case_sensitive");
   auto* path = a.find(1, "attribute");
   list out, seen;
-  for (auto& i : items_of(v)->items) {
+  auto all = items_of(v);
+  for (auto& i : all->items) {
     auto key = path && !path->is_none() ? attribute_path(i, str(*path).bytes) : i;
     if (!by_case && key.as_text())
       key = folded(key);
@@ -293,7 +297,8 @@ value largest(frame&, const value& v, const arguments&) { return extreme(v, true
 value sum(frame& f, const value& v, const arguments& a) {
   auto* path = a.find(0, "attribute");
   value out = std::int64_t{0};
-  for (auto& i : items_of(v)->items)
+  auto all = items_of(v);
+  for (auto& i : all->items)
     out = arithmetic(f, "+", out, path && !path->is_none() ? attribute_path(i, str(*path).bytes) : i);
   return out;
 }

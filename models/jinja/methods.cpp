@@ -116,7 +116,8 @@ value count(frame&, const value& s, const arguments& a) {
 value join(frame& f, const value& s, const arguments& a) {
   text out;
   bool first = true;
-  for (auto& i : items_of(a.at(0, "iterable"))->items) {
+  auto all = items_of(a.at(0, "iterable"));
+  for (auto& i : all->items) {
     if (!std::exchange(first, false))
       out += self_text(s);
     out += need_text(i, "what join() joins");

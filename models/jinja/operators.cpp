@@ -242,7 +242,8 @@ bool contains(const value& v, const value& item) {
     return t->bytes.find(need_text(item, "what `in` looks for in a string").bytes) != std::string::npos;
   if (auto* d = v.as_dict())
     return d->find(item);
-  for (auto& i : items_of(v)->items)
+  auto all = items_of(v);
+  for (auto& i : all->items)
     if (equal(i, item))
       return true;
   return false;

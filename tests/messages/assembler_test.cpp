@@ -47,7 +47,7 @@ static caf::error error_after(const units& all) {
 }
 
 TEST_CASE("slices of many messages may interleave", "[messages][assembler]") {
-  rng r{GENERATE(31, 32, 33, 34)};
+  rng r(static_cast<rng::result_type>(GENERATE(31, 32, 33, 34)));
   std::vector<frame> frames;
   std::vector<units> queues;
   for (std::uint64_t i = 0; i < 12; ++i) {

@@ -330,6 +330,7 @@ LINES = [
     "{{ true }} {{ True }} {{ none }} {{ None }} {{ false }} {{ 10000000000 * 10000 }} {{ 0.1 + 0.2 }} {{ 1e16 }} {{ 1e-5 }} {{ 123456789.0 }} {{ 1.0 }} {{ 3 // 2.0 }}", "{{- '' -}}   {{ ' a ' -}}   b", "{{ 'a{{b}}' }} {{ {'a': {'b': 1}} }} {{ {'a': {'b': 1}}['a']['b'] }}", "{{ messages[0].content.split('\\n') | length }} {{ messages[0].content[0] }} {{ messages[0].content | replace('H', 'J') | upper }}",
     "{% if 0 %}a{% elif '' %}b{% elif [] %}c{% else %}d{% endif %}", "{% for message in messages %}{{ message.role }}: {{ message['content'] }}{% if not loop.last %}\n{% endif %}{% endfor %}", "{{ 'a' is string is true }}", "{{ ('a', 'b') }} {{ () }}", "{{ 1, 2 }}", "{{ [1, 2,] }} {{ {'a': 1,} }}", "{% set x = none %}{{ x is none }}{{ x }}",
     "{{ '%s' | string }} {{ 5 % 3 }} {{ 5.5 % 2 }} {{ -5.5 // 2 }} {{ 2 ** -1 }} {{ 2 ** 0.5 }}", "{{ 'ǆ' | title }} {{ 'ŉ' | length }} {{ 'İ' | lower | length }}", "{{ strftime_now('%Y') | length }}",
+    "{{ '-'.join('abc') }} {{ 'abc' | join(',') }} {{ 'a' in 'abc' }} {{ 'abc' | map('upper') | list }} {{ 'cab' | sort | join }} {{ 'aab' | unique | join }} {{ 'cab' | max }} {{ 'cab' | select('eq', 'a') | list }} {{ {'b': 1, 'a': 2} | map('upper') | join }}",
     "{{ 'unclosed }}", "{{ (1 }}", "{% if true %}", "{% endfor %}", "{{ 1 | nofilter }}", "{{ 1 is notest }}", "{% include 'x' %}", "{{ }}", "{% for x %}{% endfor %}", "{{ a b }}", "{{ 'a' | }}", "{% unknown %}", "{{ [1 }}", "{{ 1 = 2 }}", "{% break %}", "{# open", "{% raw %} x", "{{ messages.append(1) }}",
 ]
 
