@@ -18,6 +18,7 @@ void add_run_command(CLI::App& app);       ///< one model in one process
 void add_score_command(CLI::App& app);     ///< how likely a model finds a text
 void add_tokenize_command(CLI::App& app);  ///< text to ids and back
 void add_template_command(CLI::App& app);  ///< messages to text
+void add_inspect_command(CLI::App& app);   ///< what a model folder holds
 void add_cut_command(CLI::App& app);       ///< the part of a model folder that a node holds
 void add_certs_command(CLI::App& app);     ///< certificates of a deployment
 void add_node_command(CLI::App& app);      ///< one node in the foreground

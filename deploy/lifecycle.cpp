@@ -32,11 +32,12 @@ void prepare(const manifest& m, const std::string& machine, const run_dir& dir, 
   write_whole(dir.manifest_copy(), m.text);
   if (m.certs.value == "auto")
     make_certificates(m, dir);
+  model_parts folders;
   for (const auto& n : m.nodes) {
     if (!machine.empty() && n.machine != machine)
       continue;
     fs::create_directories(dir.node(n.name.value));
-    cut_parts(m, n, dir);
+    cut_parts(m, n, dir, folders);
     say("prepared " + n.name.value);
   }
 }

@@ -1,5 +1,6 @@
 #include "deploy/local_generation.hpp"
 
+#include "deploy/local_model.hpp"
 #include "models/stop_strings.hpp"
 
 #include <algorithm>
@@ -8,9 +9,6 @@
 namespace virga::deploy {
 
 namespace {
-
-/// Rows of one step of a prompt: bounds the memory of a long one.
-constexpr std::size_t prefill_rows = 512;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

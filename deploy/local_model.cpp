@@ -2,7 +2,9 @@
 
 #include "deploy/failures.hpp"
 #include "deploy/processes.hpp"
+#include "deploy/progress_line.hpp"
 #include "models/defaults.hpp"
+#include "models/memory.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -60,7 +62,7 @@ void use_threads_for(const local_options& o) {
 local_model::local_model(local_options o) : options_(std::move(o)) {
   auto start = std::chrono::steady_clock::now();
   try {
-    folder_ = std::make_unique<models::hf::model_folder>(options_.model);
+    folder_ = std::make_unique<models::hf::model_folder>(options_.model, progress_line());
     if (std::filesystem::exists(folder_->dir() / "tokenizer.json"))
       tokenizer_ = models::load_tokenizer(folder_->dir());
   } catch (const models::bad_model& e) {
@@ -95,7 +97,9 @@ std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, dtype 
   models::shard_options s;
   s.compute = weights;
   s.kv_bytes = kv_bytes(folder_->config(), positions, weights);
+  s.progress = progress_line();
   try {
+    models::check_memory(*folder_, s, prefill_rows);
     return options_.reference ? models::make_reference_shard(*folder_, s) : models::make_torch_shard(*folder_, s);
   } catch (const models::bad_model& e) {
     throw bad_input(e.what());

@@ -26,6 +26,9 @@ void add_local_options(CLI::App& command, local_options& o);
 /// Says threads to OpenMP and MKL. May run the program again with the same arguments: call it before reading anything.
 void use_threads_for(const local_options& o);
 
+/// Rows of one step of a prompt: bounds the memory of a long one.
+inline constexpr std::uint32_t prefill_rows = 512;
+
 /// Opened in two steps, so that a prompt can be refused before gigabytes are converted.
 class local_model {
 public:

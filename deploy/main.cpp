@@ -35,6 +35,7 @@ void add_commands(CLI::App& app) {
   add_template_command(app);
   add_demo_command(app);
   add_validate_command(app);
+  add_inspect_command(app);
   add_cut_command(app);
   add_certs_command(app);
   add_train_command(app);

@@ -44,8 +44,11 @@ struct reader {
     e.model = y.marked_text("model");
     path(e.model);
     e.stages = y.marked_text("stages", false);
-    e.compute = y.choice("dtype", 1, {"f64", "f32"}) == 0 ? dtype::f64 : dtype::f32;
+    constexpr std::array dtypes{dtype::f64, dtype::f32, dtype::bf16};
+    e.compute = dtypes[y.choice("dtype", 1, {"f64", "f32", "bf16"})];
     e.reference = y.choice("shard", 0, {"torch", "reference"}) == 1;
+    if (e.reference && e.compute == dtype::bf16)
+      found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: bf16` out, or take `shard: torch`"});
     e.kv_mb = y.whole("kv_mb", 256, {1, 1 << 20});
     y.finish();
     return e;

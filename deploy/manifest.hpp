@@ -21,7 +21,7 @@ struct engine_entry {
   marked<std::string> name;
   marked<std::string> model;   ///< folder, absolute
   marked<std::string> stages;  ///< empty: all that the folder holds; else the part of it that this node gets
-  dtype compute = dtype::f32;
+  dtype compute = dtype::f32;  ///< of weights and KV
   bool reference = false;      ///< the plain C++ shard in place of libtorch's
   std::uint64_t kv_mb = 0;
 };

@@ -1,5 +1,7 @@
 #include "deploy/model_parts.hpp"
 
+#include "deploy/progress_line.hpp"
+
 #include <algorithm>
 
 namespace virga::deploy {
@@ -37,7 +39,7 @@ std::optional<model_part> model_parts::of(const engine_entry& engine, problems& 
   try {
     auto& folder = folders_[engine.model.value];
     if (!folder)
-      folder = std::make_shared<models::hf::model_folder>(engine.model.value);
+      folder = std::make_shared<models::hf::model_folder>(engine.model.value, progress_line());
     part.folder = folder;
     part.stages = folder->stages();
   } catch (const std::exception& e) {

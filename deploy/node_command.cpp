@@ -42,10 +42,10 @@ node_parts make_parts(const node_config& c) {
   return parts;
 }
 
-int run_in(const run_dir& dir, const manifest& m, const node_entry& n) {
+int run_in(const run_dir& dir, const manifest& m, const node_entry& n, model_parts& folders) {
   fs::create_directories(dir.node(n.name.value));
-  cut_parts(m, n, dir);
-  auto config = make_node_config(m, n.name.value, dir);
+  cut_parts(m, n, dir, folders);
+  auto config = make_node_config(m, n.name.value, dir, folders);
   return run_node(config, [&] { return make_parts(config); });
 }
 
@@ -57,15 +57,16 @@ int run(const options& o) {
     throw bad_input(o.manifest + " has no node `" + o.name + "`");
   use_threads(n->threads);
   problems found;
-  check_folders(m, n->machine, found);
+  model_parts folders;
+  check_folders(m, n->machine, found, folders);
   if (!found.empty())
     throw bad_manifest(o.manifest, std::move(found));
   if (!o.run_dir.empty())
-    return run_in({o.run_dir}, m, *n);
+    return run_in({o.run_dir}, m, *n, folders);
   if (m.certs.value == "auto" && !m.links.empty())
     throw bad_input(o.manifest + ": `certs: auto` is for `virga up`; for a node of its own run `virga certs` and name the folder");
   own_folder own(m.deployment + "+" + n->name.value);  // no deployment has a + in its name
-  return run_in(own.dir, m, *n);
+  return run_in(own.dir, m, *n, folders);
 }
 
 } // namespace

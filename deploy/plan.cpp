@@ -1,7 +1,8 @@
 #include "deploy/plan.hpp"
 
 #include "deploy/failures.hpp"
-#include "deploy/model_parts.hpp"
+#include "deploy/progress_line.hpp"
+#include "models/memory.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -10,27 +11,25 @@ namespace virga::deploy {
 namespace fs = std::filesystem;
 namespace {
 
-model_part part_of(const manifest& m, const engine_entry& e) {
+model_part part_of(const manifest& m, const engine_entry& e, model_parts& parts) {
   problems found;
-  if (auto part = model_parts{}.of(e, found))
+  if (auto part = parts.of(e, found))
     return *part;
   throw bad_manifest(m.file, std::move(found));
 }
 
-/// The folder that the engine loads: the manifest's, or the part cut for it.
-fs::path folder_of(const node_entry& n, const engine_entry& e, const model_part& part, const run_dir& dir) {
-  return part.cut ? dir.part(n.name.value, e.name.value) : fs::path(e.model.value);
-}
-
-engine_config make_engine(const engine_entry& e, const fs::path& folder) {
+/// @param whole what the manifest names; nullptr: load `cut`
+engine_config make_engine(const engine_entry& e, std::shared_ptr<const models::hf::model_folder> whole, const fs::path& cut) {
   engine_config c;
   c.name = e.name.value;
   models::shard_options options;
   options.compute = e.compute;
   options.kv_bytes = e.kv_mb * 1024 * 1024;
-  c.make = [folder, options, reference = e.reference] {
-    models::hf::model_folder loaded(folder);
-    return reference ? models::make_reference_shard(loaded, options) : models::make_torch_shard(loaded, options);
+  options.progress = progress_line();
+  c.make = [whole, cut, options, reference = e.reference, rows = c.batch_rows] {
+    auto folder = whole ? whole : std::make_shared<const models::hf::model_folder>(cut, options.progress);
+    models::check_memory(*folder, options, rows);
+    return reference ? models::make_reference_shard(*folder, options) : models::make_torch_shard(*folder, options);
   };
   return c;
 }
@@ -62,7 +61,7 @@ role_config make_role(const role_entry& r, const engine_entry& e, const model_pa
   auto cloud_part = r.kind == role::drafter ? part.gap() : r.kind == role::verifier ? part.middle() : std::nullopt;
   std::tie(c.first_layer, c.last_layer) = cloud_part.value_or(std::pair(0u, 0u));
   c.hidden = part.folder->config().hidden_size;
-  c.compute = e.compute;
+  c.compute = e.compute == dtype::f64 ? dtype::f64 : dtype::f32;  // rows of a shard with bf16 weights are f32
   c.stages = models::describe(part.stages);
   c.stage_count = static_cast<std::uint32_t>(part.stages.size());
   return c;
@@ -131,10 +130,10 @@ void add_links(const manifest& m, const node_entry& n, node_config& c) {
         l.wire = r.compute;
 }
 
-void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir& dir, node_config& c) {
+void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir& dir, model_parts& parts, node_config& c) {
   for (const auto& e : n.engines) {
-    auto part = part_of(m, e);
-    c.engines.push_back(make_engine(e, folder_of(n, e, part, dir)));
+    auto part = part_of(m, e, parts);
+    c.engines.push_back(make_engine(e, part.cut ? nullptr : part.folder, dir.part(n.name.value, e.name.value)));
     for (const auto& r : n.roles)
       if (r.engine.value == e.name.value)
         c.roles.push_back(make_role(r, e, part));
@@ -143,9 +142,9 @@ void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir
 
 } // namespace
 
-void cut_parts(const manifest& m, const node_entry& node, const run_dir& dir) {
+void cut_parts(const manifest& m, const node_entry& node, const run_dir& dir, model_parts& parts) {
   for (const auto& e : node.engines) {
-    auto part = part_of(m, e);
+    auto part = part_of(m, e, parts);
     auto out = dir.part(node.name.value, e.name.value);
     if (!part.cut || fs::exists(out))
       continue;
@@ -157,7 +156,7 @@ void cut_parts(const manifest& m, const node_entry& node, const run_dir& dir) {
   }
 }
 
-node_config make_node_config(const manifest& m, const std::string& name, const run_dir& dir) {
+node_config make_node_config(const manifest& m, const std::string& name, const run_dir& dir, model_parts& parts) {
   const auto* n = m.find(name);
   if (!n)
     throw bad_input(m.file.string() + " has no node `" + name + "`");
@@ -166,7 +165,7 @@ node_config make_node_config(const manifest& m, const std::string& name, const r
   c.name = n->name.value;
   c.site = n->site.value;
   c.kind = n->kind;
-  add_engines_and_roles(m, *n, dir, c);
+  add_engines_and_roles(m, *n, dir, parts, c);
   add_links(m, *n, c);
   if (n->listen) {
     c.listen_host = n->listen->host;

@@ -15,7 +15,7 @@ struct folder_checker {
   const manifest& m;
   const std::string& machine;
   problems& found;
-  model_parts parts{};
+  model_parts& parts;
 
   const engine_entry* engine(const node_entry& n, const std::string& name) const {
     auto i = std::find_if(n.engines.begin(), n.engines.end(), [&](const engine_entry& e) { return e.name.value == name; });
@@ -94,14 +94,15 @@ struct folder_checker {
 
 } // namespace
 
-void check_folders(const manifest& m, const std::string& machine, problems& found) {
-  folder_checker{m, machine, found}.run();
+void check_folders(const manifest& m, const std::string& machine, problems& found, model_parts& parts) {
+  folder_checker{m, machine, found, parts}.run();
 }
 
 manifest load_checked(const std::filesystem::path& file, const std::string& machine) {
   auto m = load_manifest(file);
   problems found;
-  check_folders(m, machine, found);
+  model_parts parts;
+  check_folders(m, machine, found, parts);
   if (!found.empty())
     throw bad_manifest(file, std::move(found));
   return m;

@@ -47,7 +47,7 @@ void copy_files(const model_folder& whole, const std::vector<stage>& keep, const
   std::vector<std::string> names{"config.json", "generation_config.json"};
   bool speaks = std::any_of(keep.begin(), keep.end(), [](auto& s) { return s.kind != stage_kind::layers; });
   if (speaks)
-    names.insert(names.end(), {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"});
+    names.insert(names.end(), {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"});
   for (auto& name : names)
     if (fs::exists(whole.dir() / name))
       fs::copy_file(whole.dir() / name, to / name);

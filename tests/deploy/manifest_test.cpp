@@ -150,7 +150,8 @@ TEST_CASE("a node's configuration has both ends of its link and the part of the 
   };
   auto text = replaced(sound, "LARGE", with_tokenizer(model, "large"));
   auto m = load_checked(dir.write("m.yaml", replaced(text, "OTHER", with_tokenizer(other_model, "other"))));
-  auto cloud = make_node_config(m, "cloud-1", {dir.path / "run"});
+  model_parts folders;
+  auto cloud = make_node_config(m, "cloud-1", {dir.path / "run"}, folders);
   CHECK(cloud.kind == node_kind::cloud);
   REQUIRE(cloud.links.size() == 1);
   CHECK_FALSE(cloud.links[0].dial);
@@ -163,5 +164,5 @@ TEST_CASE("a node's configuration has both ends of its link and the part of the 
   REQUIRE(cloud.gateways.size() == 2);
   CHECK_FALSE(cloud.gateways[0].api);
   CHECK(cloud.gateways[1].port == 8080);
-  CHECK_THROWS_AS(make_node_config(m, "edge-9", {dir.path / "run"}), bad_input);
+  CHECK_THROWS_AS(make_node_config(m, "edge-9", {dir.path / "run"}, folders), bad_input);
 }

@@ -214,6 +214,19 @@ inline void check_wants(const shard_maker& make) {
     CHECK(choose_token(row, {5, 17}, i + 1, 0).id == all.choices[i].id);
   }
   CHECK(ask(rows_wanted::none, rows_wanted::none, 0).choices.empty());
+  auto looking = feed(*s, s->open(), 0, 2, 0, {1, 5, 9});
+  looking.want.logits = looking.want.tokens = rows_wanted::all;
+  looking.want.choose.repetition_penalty = 1.3;
+  looking.want.choose.frequency_penalty = 2;
+  CHECK_THROWS_AS(run(*s, looking), bad_segment);  // it has nothing to look back at
+  looking.want.context = {1, 5, 9};
+  looking.want.prompt_tokens = 1;
+  auto looked = run(*s, looking);
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto row = std::span<const double>(logits).subspan(i * 96, 96);
+    auto seen = std::span<const token_id>(looking.want.context).first(i + 1);
+    CHECK(choose_token(row, looking.want.choose, i + 1, 0, {seen, 1}).id == looked.choices.at(i).id);
+  }
   auto one = feed(*s, s->open(), 0, 1, 0, {1, 5, 9});
   one.want.rows = rows_wanted::last;
   auto row = run(*s, one).rows;

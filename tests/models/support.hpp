@@ -4,6 +4,7 @@
 #include "models/hf/convert.hpp"
 #include "models/make_shard.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -84,5 +85,15 @@ inline segment feed(const shard& s, sequence seq, std::uint32_t first, std::uint
 }
 
 inline segment_result run(shard& s, const segment& one) { return s.step({&one, 1}).at(0); }
+
+inline std::size_t argmax(std::span<const double> row) {
+  return static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+}
+
+/// Between the two largest.
+inline double margin(std::vector<double> row) {
+  std::partial_sort(row.begin(), row.begin() + 2, row.end(), std::greater<>());
+  return row[0] - row[1];
+}
 
 } // namespace virga::models::test

@@ -19,15 +19,6 @@ double distance(std::span<const double> got, std::span<const double> expected) {
   return worst / scale;
 }
 
-std::size_t argmax(std::span<const double> row) {
-  return static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-}
-
-double margin(std::vector<double> row) {
-  std::partial_sort(row.begin(), row.begin() + 2, row.end(), std::greater<>());
-  return row[0] - row[1];
-}
-
 std::unique_ptr<shard> whole(const hf::model_folder& f, dtype compute, std::vector<stage> stages = {}) {
   return make_torch_shard(f, {compute, 16u << 20, std::move(stages)});
 }
