@@ -3,17 +3,39 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import signal
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 import urllib.request
 
-from toy import Toy, wait_until
+from toy import SOURCE, Toy, wait_until
 
 VIRGA = ""
+FAMILIES = SOURCE / "tests/parity/fixtures/families"
+
+
+def in_two_files(model):
+    """Rewrites model.safetensors as two files and their index."""
+    data = (model / "model.safetensors").read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    header = {k: v for k, v in json.loads(data[8:8 + size]).items() if k != "__metadata__"}
+    places = {}
+    for i, names in enumerate((sorted(header)[::2], sorted(header)[1::2]), 1):
+        part, bytes_of = {}, b""
+        for name in names:
+            begin, end = (8 + size + at for at in header[name]["data_offsets"])
+            part[name] = {**header[name], "data_offsets": [len(bytes_of), len(bytes_of) + end - begin]}
+            bytes_of += data[begin:end]
+            places[name] = f"model-0000{i}-of-00002.safetensors"
+        text = json.dumps(part).encode()
+        (model / places[names[0]]).write_bytes(struct.pack("<Q", len(text)) + text + bytes_of)
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
 
 
 class Commands(unittest.TestCase):
@@ -98,6 +120,70 @@ class Commands(unittest.TestCase):
         bf16 = json.loads(self.ok(*say, "--dtype", "bf16", "--against", "f32").stdout)["against"]
         self.assertEqual(bf16["compared"], 6)
         self.assertIn("over 6 tokens", self.ok(*say[:-1]).stdout)
+
+    def test_tokenize_gives_ids_and_text_back(self):
+        llama = str(FAMILIES / "llama")
+        text = " a  b\n雨🙂 <|eot_id|>\n"
+        ids = json.loads(self.ok("tokenize", "--model", llama, "--json", input=text).stdout)["ids"]
+        plain = json.loads(self.ok("tokenize", "--model", llama, "--json", "--no-special", input=text).stdout)["ids"]
+        self.assertEqual(ids[1:], plain)
+        listed = " ".join(map(str, plain))
+        self.assertEqual(self.ok("tokenize", "--model", llama, "--no-special", input=text).stdout.strip(), listed)
+        special = json.loads(self.ok("tokenize", "--model", llama, "--json", "--no-special", "--parse-special", input=text).stdout)["ids"]
+        self.assertLess(len(special), len(plain))
+        for given in (listed, ",".join(map(str, plain)), json.dumps({"ids": plain})):
+            back = self.ok("tokenize", "--model", llama, "--decode", "--json", input=given).stdout
+            self.assertEqual(json.loads(back)["text"], text)
+        self.assertEqual(self.ok("tokenize", "--model", llama, "--decode", input=listed).stdout, text)
+        self.assertNotIn("<|begin", self.ok("tokenize", "--model", llama, "--decode", "--skip-special", input=str(ids[0])).stdout)
+        self.assertIn("token id 999999 is not in the tokenizer", self.refused("tokenize", "--model", llama, "--decode", input="1,999999"))
+        self.assertIn("tokenizer.json: cannot be read", self.refused("tokenize", "--model", ".", input="x"))
+        broken = subprocess.run([VIRGA, "tokenize", "--model", llama], input=b"ab\xff", capture_output=True)
+        self.assertEqual(broken.returncode, 2)
+        self.assertIn(b"no UTF-8 from byte 2", broken.stderr)
+
+    def test_template_renders_messages(self):
+        qwen = str(FAMILIES / "qwen3")
+        hi = [{"role": "user", "content": "hi"}]
+        text = self.ok("template", "--model", qwen, input=json.dumps(hi)).stdout
+        self.assertTrue(text.startswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"))
+        self.assertEqual(json.loads(self.ok("template", "--model", qwen, "--json", input=json.dumps(hi)).stdout), {"text": text})
+        bare = self.ok("template", "--model", qwen, "--no-generation-prompt", input=json.dumps(hi)).stdout
+        self.assertEqual(bare, "<|im_start|>user\nhi<|im_end|>\n")
+        thinking = self.ok("template", "--model", qwen, input=json.dumps({"messages": hi, "enable_thinking": True})).stdout
+        self.assertNotIn("</think>", thinking)
+        wrong = json.dumps([{"role": "assistant", "content": "hi"}])
+        self.assertIn("Roles must alternate", self.refused("template", "--model", str(FAMILIES / "mistral"), input=wrong))
+        self.assertIn("no JSON", self.refused("template", "--model", qwen, input="hi"))
+        self.assertIn("has no chat template", self.refused("template", "--model", ".", input=json.dumps(hi)))
+
+    def test_inspect_says_what_runs_and_what_does_not(self):
+        seen = json.loads(self.ok("inspect", str(FAMILIES / "mistral"), "--json").stdout)
+        self.assertEqual((seen["runs"], seen["problems"], seen["chat_template"]), (True, [], True))
+        self.assertEqual(seen["shape"]["model_type"], "mistral")
+        weights = sum(seen["bytes"].values())
+        self.assertLess(weights, (FAMILIES / "mistral/model.safetensors").stat().st_size)
+        self.assertIn("runs", self.ok("inspect", "model").stdout)
+        model = pathlib.Path(self.folder.name) / "model"
+        (model / "chat_template.jinja").write_text("{{ x | nofilter }}")
+        (model / "tokenizer.json").write_text("{}")
+        seen = json.loads(self.ok("inspect", "model", "--json").stdout)
+        self.assertEqual([p["part"] for p in seen["problems"]], ["tokenizer", "chat template"])
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"}))
+        result = self.toy.run("inspect", "model", "--json")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("gpt2", json.loads(result.stdout)["problems"][0]["why"])
+
+    def test_a_folder_of_several_files_is_run_and_cut(self):
+        sharded = pathlib.Path(self.folder.name) / "sharded"
+        shutil.copytree(FAMILIES / "llama", sharded)
+        in_two_files(sharded)
+        ids = ("--ids", "1,2,3", "--ignore-eos", "--max-tokens", "4", "--json")
+        self.assertEqual(len(json.loads(self.ok("run", "--model", str(sharded), *ids).stdout)["ids"]), 4)
+        made = json.loads(self.ok("cut", "--model", str(sharded), "--stages", "0-0", "--out", "part", "--json").stdout)
+        self.assertLess(made["weight_bytes"], made["whole_weight_bytes"])
+        self.assertEqual(json.loads(self.ok("inspect", "part", "--json").stdout)["digest"], made["model_digest"])
 
     def test_cut_writes_a_part_that_knows_what_it_is_and_overwrites_nothing(self):
         cut = ("cut", "--model", "model", "--stages", "1-2", "--out", "part")

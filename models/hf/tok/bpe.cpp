@@ -178,7 +178,8 @@ void read_merges(const fields& model, const vocabulary& words, bpe_rules& rules)
   std::uint32_t rank = 0;
   for (auto& v : *list) {
     auto [a, b] = read_pair(v, where);
-    rules.merges[std::uint64_t{need(a)} << 32 | need(b)] = {rank++, need(a + b)};
+    std::uint64_t left = need(a), right = need(b);
+    rules.merges[left << 32 | right] = {rank++, need(a + b)};
   }
 }
 
