@@ -1,6 +1,8 @@
 // deploy/local_model.hpp: a model folder run in this one process, for the commands that need no deployment.
 #pragma once
 
+#include "deploy/failures.hpp"
+#include "models/chat_template.hpp"
 #include "models/make_shard.hpp"
 #include "models/tokenizer.hpp"
 
@@ -59,6 +61,20 @@ private:
   std::shared_ptr<const models::tokenizer> tokenizer_;
   double seconds_ = 0;
 };
+
+/// Runs `work`: what is wrong with a model folder, a text or messages becomes bad_input, so exit code 2.
+template <class Work>
+void blaming_input(Work work) {
+  try {
+    work();
+  } catch (const models::bad_model& e) {
+    throw bad_input(e.what());
+  } catch (const models::bad_segment& e) {
+    throw bad_input(e.what());
+  } catch (const models::bad_chat& e) {
+    throw bad_input(e.what());
+  }
+}
 
 /// Standard input to its end. @throws bad_input on a terminal, saying what to give
 std::string read_whole_input(const std::string& cure);

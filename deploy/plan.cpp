@@ -151,7 +151,7 @@ void cut_parts(const manifest& m, const node_entry& node, const run_dir& dir, mo
     auto draft = fs::path(out.string() + ".tmp");
     fs::remove_all(draft);
     fs::create_directories(out.parent_path());
-    models::hf::cut_folder(*part.folder, part.stages, draft);
+    models::hf::cut_folder(*part.folder, part.stages, draft, progress_line());
     fs::rename(draft, out);
   }
 }

@@ -120,15 +120,9 @@ void answer(const options& o) {
 
 void run(const options& o) {
   use_threads_for(o.local);
-  try {
+  blaming_input([&] {
     answer(o);
-  } catch (const models::bad_model& e) {
-    throw bad_input(e.what());
-  } catch (const models::bad_segment& e) {
-    throw bad_input(e.what());
-  } catch (const models::bad_chat& e) {
-    throw bad_input(e.what());
-  }
+  });
 }
 
 constexpr auto footer = R"(Examples:

@@ -89,7 +89,7 @@ void print_table(const options& o, const local_model& model, const text_scores& 
 
 void run(const options& o) {
   use_threads_for(o.local);
-  try {
+  blaming_input([&] {
     local_model model(o.local);
     auto ids = read_tokens(o, model);
     model.check_prompt(ids, 0);
@@ -97,12 +97,8 @@ void run(const options& o) {
     std::optional<score_difference> d;
     if (!o.against.empty())
       d = compare(s, score_in(o, model, ids, dtype_named(o.against)));
-    return o.as_json ? print_json(o, s, d) : print_table(o, model, s, d);
-  } catch (const models::bad_model& e) {
-    throw bad_input(e.what());
-  } catch (const models::bad_segment& e) {
-    throw bad_input(e.what());
-  }
+    o.as_json ? print_json(o, s, d) : print_table(o, model, s, d);
+  });
 }
 
 constexpr auto footer = R"(Examples:

@@ -38,7 +38,7 @@ std::string split_input(const std::string& input, models::chat_options& how) {
 }
 
 void run(const options& o) {
-  try {
+  blaming_input([&] {
     auto chat = models::load_chat_template(o.model);
     if (!chat)
       throw bad_input(o.model + " has no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json");
@@ -50,11 +50,7 @@ void run(const options& o) {
       std::cout << json::object{{"text", text}} << "\n";
     else
       std::cout << text << std::flush;
-  } catch (const models::bad_model& e) {
-    throw bad_input(e.what());
-  } catch (const models::bad_chat& e) {
-    throw bad_input(e.what());
-  }
+  });
 }
 
 constexpr auto footer = R"(Examples:

@@ -38,7 +38,7 @@ std::vector<token_id> read_ids(const std::string& text) {
 }
 
 void run(const options& o) {
-  try {
+  blaming_input([&] {
     auto tok = models::load_tokenizer(o.model);
     auto input = read_whole_input(o.decode ? "give token ids on standard input" : "give the text on standard input");
     if (!o.decode)
@@ -48,11 +48,7 @@ void run(const options& o) {
       std::cout << json::object{{"text", text}} << "\n";
     else
       std::cout << text << std::flush;
-  } catch (const models::bad_model& e) {
-    throw bad_input(e.what());
-  } catch (const models::bad_segment& e) {
-    throw bad_input(e.what());
-  }
+  });
 }
 
 constexpr auto footer = R"(Examples:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "messages/types.hpp"
+#include "models/progress.hpp"
 
 #include <filesystem>
 #include <map>
@@ -39,7 +40,8 @@ private:
 };
 
 /// Writes the tensors in order, header padded with spaces to 8 bytes, to a temporary beside `file`, then renames it.
-/// @throws std::runtime_error when the disk refuses
-void write_safetensors(const std::filesystem::path& file, std::span<const tensor_view> tensors);
+/// @param progress told after each tensor; may be empty @throws std::runtime_error when the disk refuses
+void write_safetensors(const std::filesystem::path& file, std::span<const tensor_view> tensors,
+                       const load_progress& progress = {});
 
 } // namespace virga::models::hf

@@ -47,7 +47,11 @@ std::string header(std::span<const tensor_view> tensors) {
 
 } // namespace
 
-void write_safetensors(const std::filesystem::path& file, std::span<const tensor_view> tensors) {
+void write_safetensors(const std::filesystem::path& file, std::span<const tensor_view> tensors,
+                       const load_progress& progress) {
+  std::uint64_t done = 0, total = 0;
+  for (auto& t : tensors)
+    total += t.data.size();
   auto text = header(tensors);
   auto part = file;
   part += ".part";
@@ -55,8 +59,12 @@ void write_safetensors(const std::filesystem::path& file, std::span<const tensor
   for (std::uint64_t n = text.size(), i = 0; i < 8; ++i)
     out.put(static_cast<char>(n >> (8 * i)));
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
-  for (auto& t : tensors)
+  for (auto& t : tensors) {
     out.write(reinterpret_cast<const char*>(t.data.data()), static_cast<std::streamsize>(t.data.size()));
+    done += t.data.size();
+    if (progress)
+      progress("writing weights", done, total);
+  }
   out.close();
   if (!out) {
     std::filesystem::remove(part);

@@ -104,7 +104,9 @@ role_config deployment::role_of(role kind, strategy how, const std::string& engi
   r.kind = kind;
   r.serves = how;
   r.engine = engine;
-  r.view = {models_.tok, {2}, folder.config().max_position_embeddings, {}, {}};
+  r.view.tok = models_.tok;
+  r.view.stop = {2};
+  r.view.context = folder.config().max_position_embeddings;
   r.model_digest = folder.digest();
   r.first_layer = sim_models::cut;
   r.last_layer = folder.config().num_hidden_layers;
