@@ -89,6 +89,8 @@ void copy_into(dict& d, const arguments& a) {
 value make_namespace(frame&, const arguments& a) {
   auto n = std::make_shared<name_space>();
   copy_into(n->attributes, a);
+  for (auto& [key, v] : n->attributes.items)
+    depth_inside(v);
   return value::variant(n);
 }
 

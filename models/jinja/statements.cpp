@@ -224,6 +224,7 @@ private:
       auto owner = f.lookup(name);
       if (!owner.as_namespace())
         complain(name + " is " + kind_of(owner) + "; attributes can be set on a namespace only");
+      depth_inside(v);
       owner.as_namespace()->attributes.set(text(attribute_name), v);
     };
   }

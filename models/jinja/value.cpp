@@ -1,6 +1,7 @@
 #include "models/jinja/value.hpp"
 
 #include "models/chat_template.hpp"
+#include "models/defaults.hpp"
 #include "models/hf/tok/utf8.hpp"
 
 #include <algorithm>
@@ -68,6 +69,27 @@ const value& arguments::at(std::size_t i, std::string_view name) const {
 void arguments::at_most(std::size_t n, const char* what) const {
   if (positional.size() + named.size() > n)
     complain(std::string(what) + " takes at most " + std::to_string(n) + " arguments");
+}
+
+std::uint32_t depth_inside(const value& v) {
+  if (v.as_namespace())
+    complain("a namespace cannot be put into another value");
+  auto depth = 1 + (v.as_list() ? v.as_list()->depth : v.as_dict() ? v.as_dict()->depth : 0);
+  if (depth > defaults::template_depth)
+    complain("lists and mappings nest deeper than " + std::to_string(defaults::template_depth));
+  return depth;
+}
+
+value::value(list l) {
+  for (auto& i : l.items)
+    l.depth = std::max(l.depth, depth_inside(i));
+  v_ = std::make_shared<const list>(std::move(l));
+}
+
+value::value(dict d) {
+  for (auto& [key, v] : d.items)
+    d.depth = std::max({d.depth, depth_inside(key), depth_inside(v)});
+  v_ = std::make_shared<const dict>(std::move(d));
 }
 
 std::int64_t value::whole() const { return as<bool>() ? *as<bool>() : *as<std::int64_t>(); }

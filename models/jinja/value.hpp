@@ -34,10 +34,12 @@ class frame;
 struct list {
   std::vector<value> items;
   bool tuple = false;
+  std::uint32_t depth = 1;  ///< of lists and mappings inside each other, itself included; set when it becomes a value
 };
 
 struct dict {
-  std::vector<std::pair<value, value>> items;  ///< in the order of insertion
+  std::vector<std::pair<value, value>> items{};  ///< in the order of insertion
+  std::uint32_t depth = 1;
   const value* find(const value& key) const;
   const value* named(std::string_view key) const;  ///< the one of a string key
   void set(value key, value v);
@@ -58,7 +60,7 @@ struct function {
   std::function<value(frame&, const arguments&)> call;
 };
 
-/// namespace(): its attributes can be set.
+/// namespace(): its attributes can be set, but nothing can hold it, so that values never make a circle.
 struct name_space {
   dict attributes;
 };
@@ -87,8 +89,9 @@ public:
   value(double d) : v_(d) {}
   value(text t) : v_(std::make_shared<const text>(std::move(t))) {}
   value(const char* s) : value(text(s)) {}
-  value(list l) : v_(std::make_shared<const list>(std::move(l))) {}
-  value(dict d) : v_(std::make_shared<const dict>(std::move(d))) {}
+  /// @throws bad_chat when lists and mappings nest deeper than defaults::template_depth, or hold a namespace
+  value(list l);
+  value(dict d);
 
   template <class T>
   const T* as() const {  ///< of bool, int64, double, undefined, none
@@ -118,6 +121,9 @@ private:
   }
   variant v_;
 };
+
+/// How deep a value that is held by another makes it. @throws bad_chat for a namespace
+std::uint32_t depth_inside(const value& v);
 
 // -- Python's ways ----------------------------------------------------------------------------------------------------
 

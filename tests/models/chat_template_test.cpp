@@ -139,6 +139,10 @@ TEST_CASE("a template can neither hang nor exhaust memory or stack", "[models][t
   CHECK_THAT(breakdown("{{ 'a' * 9000000000000000000 }}"), Contains("too large"));
   CHECK_THAT(breakdown("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), Contains("nests more than"));
   CHECK_THAT(breakdown("{{ range(1000000) }}"), Contains("longer than"));
+  CHECK_THAT(breakdown("{% set ns = namespace(x=[]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}"), Contains("nest deeper"));
+  CHECK_THAT(breakdown("{% set ns = namespace(x={}) %}{% for i in range(9999) %}{% set ns.x = {'x': ns.x} %}{% endfor %}"), Contains("nest deeper"));
+  CHECK_THAT(breakdown("{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}"), Contains("cannot be put into"));
+  CHECK_THAT(breakdown("{% set ns = namespace() %}{% set x = [ns] %}"), Contains("cannot be put into"));
   auto many = [](const std::string& s, int n) {
     std::string out;
     for (int i = 0; i < n; ++i)
