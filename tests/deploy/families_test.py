@@ -70,6 +70,27 @@ class Families(unittest.TestCase):
                 with self.subTest(family=family, strategy=strategy):
                     self.assertEqual(streamed(self.ports[family], strategy, cases[1]["messages"]), cases[1]["answer"])
 
+    def test_a_seed_gives_one_text_whatever_the_strategy_and_options_change_it(self):
+        for family, cases in EXPECTED.items():
+            messages, texts = cases[1]["messages"], []
+            for options in ({"temperature": 1.5}, {"temperature": 1.5, "top_k": 8, "top_p": 0.9, "min_p": 0.05},
+                            {"repetition_penalty": 1.8, "presence_penalty": 1, "frequency_penalty": 1}):
+                answers = {chat(self.ports[family], strategy, messages, seed=7, **options)[0] for strategy in STRATEGIES}
+                with self.subTest(family=family, options=options):
+                    self.assertEqual(len(answers), 1)
+                texts += answers
+            with self.subTest(family=family):
+                self.assertEqual(len({cases[1]["answer"], *texts}), 4)
+
+    def test_a_stop_string_ends_the_answer_through_every_strategy(self):
+        for family, cases in EXPECTED.items():
+            case = cases[0]
+            stop = case["answer"][9:13]
+            expected = case["answer"][:case["answer"].index(stop)]
+            for strategy in STRATEGIES:
+                with self.subTest(family=family, strategy=strategy):
+                    self.assertEqual(chat(self.ports[family], strategy, case["messages"], stop=["never", stop])[:2], (expected, "stop"))
+
     def test_a_template_that_refuses_the_messages_says_so_to_the_user(self):
         twice = [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]
         for strategy in STRATEGIES:
