@@ -11,6 +11,7 @@ using predicate = bool (*)(const value& input, const arguments&);
 using method = value (*)(frame&, const value& self, const arguments&);
 
 filter find_filter(std::string_view name);        ///< nullptr: none so called
+filter find_list_filter(std::string_view name);   ///< of these, those of lists and mappings
 predicate find_predicate(std::string_view name);
 bool is_method(std::string_view name);            ///< of any kind of value
 method find_method(const value& self, std::string_view name);
@@ -29,6 +30,12 @@ value add(frame& f, const value& a, const value& b);
 value arithmetic(frame& f, const std::string& sign, const value& a, const value& b);
 bool contains(const value& v, const value& item);
 value slice(const value& v, const value& begin, const value& end, const value& step);
+
+/// Whether an argument of a filter is true; `other` when it is not given.
+bool flag(const arguments& a, std::size_t i, const char* name, bool other = false);
+
+/// The string, or what printing the value gives.
+text text_of(const value& v);
 
 /// The string, or an error that names `what`.
 const text& need_text(const value& v, const char* what);

@@ -145,6 +145,13 @@ std::vector<std::size_t> slice_places(std::size_t size, const value& begin, cons
 
 } // namespace
 
+bool flag(const arguments& a, std::size_t i, const char* name, bool other) {
+  auto* v = a.find(i, name);
+  return v ? truth(*v) : other;
+}
+
+text text_of(const value& v) { return v.as_text() ? *v.as_text() : str(v); }
+
 const text& need_text(const value& v, const char* what) {
   if (auto* t = v.as_text())
     return *t;
