@@ -38,7 +38,7 @@ struct list {
 };
 
 struct dict {
-  std::vector<std::pair<value, value>> items{};  ///< in the order of insertion
+  std::vector<std::pair<value, value>> items;  ///< in the order of insertion
   std::uint32_t depth = 1;
   const value* find(const value& key) const;
   const value* named(std::string_view key) const;  ///< the one of a string key
