@@ -34,9 +34,6 @@ value slice(const value& v, const value& begin, const value& end, const value& s
 /// Whether an argument of a filter is true; `other` when it is not given.
 bool flag(const arguments& a, std::size_t i, const char* name, bool other = false);
 
-/// The string, or what printing the value gives.
-text text_of(const value& v);
-
 /// The string, or an error that names `what`.
 const text& need_text(const value& v, const char* what);
 std::int64_t need_whole(const value& v, const char* what);

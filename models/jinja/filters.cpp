@@ -13,7 +13,7 @@ namespace {
 
 value trim(frame& f, const value& v, const arguments& a) {
   auto* chars = a.find(0, "chars");
-  auto t = text_of(v);
+  auto t = str(v);
   f.charge(t.bytes.size());
   return stripped(t, chars && !chars->is_none() ? need_text(*chars, "the characters to trim").bytes : "", true, true);
 }
@@ -28,14 +28,14 @@ value length(frame&, const value& v, const arguments&) {
 
 template <text (*Change)(const text&)>
 value changed(frame& f, const value& v, const arguments&) {
-  auto t = text_of(v);
+  auto t = str(v);
   f.charge(t.bytes.size());
   return Change(t);
 }
 
 value replace(frame& f, const value& v, const arguments& a) {
   auto* count = a.find(2, "count");
-  return replaced(f, text_of(v), text_of(a.at(0, "old")).bytes, text_of(a.at(1, "new")),
+  return replaced(f, str(v), str(a.at(0, "old")).bytes, str(a.at(1, "new")),
                   count && !count->is_none() ? need_whole(*count, "count") : -1);
 }
 
@@ -131,7 +131,7 @@ value indent(frame& f, const value& v, const arguments& a) {
       complain("indent's width is " + std::to_string(n) + "; at most 1000 can be");
     space = std::string(static_cast<std::size_t>(std::max<std::int64_t>(n, 0)), ' ');
   }
-  auto lines = split_at(text_of(v), "\n", -1, false);
+  auto lines = split_at(str(v), "\n", -1, false);
   bool blank = flag(a, 2, "blank"), head = flag(a, 1, "first");
   text out;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -146,7 +146,7 @@ value indent(frame& f, const value& v, const arguments& a) {
 }
 
 value escaped(frame& f, const value& v, const arguments&) {
-  auto t = text_of(v);
+  auto t = str(v);
   for (auto [from, to] : {std::pair{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}})
     t = replaced(f, t, from, to, -1);
   return t;

@@ -13,14 +13,14 @@ namespace {
 value join(frame& f, const value& v, const arguments& a) {
   auto* separator = a.find(0, "d");
   auto* path = a.find(1, "attribute");
-  auto between = separator ? text_of(*separator) : text();
+  auto between = separator ? str(*separator) : text();
   text out;
   bool first = true;
   auto all = items_of(v);
   for (auto& i : all->items) {
     if (!std::exchange(first, false))
       out += between;
-    out += text_of(path ? attribute_path(i, str(*path).bytes) : i);
+    out += str(path ? attribute_path(i, str(*path).bytes) : i);
     f.charge(between.bytes.size() + 64);
   }
   f.charge(out.bytes.size());
@@ -114,7 +114,7 @@ value pairs(frame& f, const value& v, const arguments&) {
   return out;
 }
 
-text folded(const value& v) { return lowercase(text_of(v)); }
+text folded(const value& v) { return lowercase(str(v)); }
 
 bool comes_before(const value& a, const value& b, bool by_case) {
   return !by_case && a.as_text() && b.as_text() ? folded(a).bytes < folded(b).bytes : less(a, b);

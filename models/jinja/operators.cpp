@@ -150,8 +150,6 @@ bool flag(const arguments& a, std::size_t i, const char* name, bool other) {
   return v ? truth(*v) : other;
 }
 
-text text_of(const value& v) { return v.as_text() ? *v.as_text() : str(v); }
-
 const text& need_text(const value& v, const char* what) {
   if (auto* t = v.as_text())
     return *t;
