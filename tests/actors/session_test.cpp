@@ -281,6 +281,7 @@ TEST_CASE_METHOD(fixture, "messages for a model without a template are refused w
   CHECK(end().error == ec::unsupported);
   CHECK(end().error_text.find("the filter \"x\"") != std::string::npos);
   CHECK(end().error_text.find("/v1/completions") != std::string::npos);
+  CHECK(seen->asked.empty());
 }
 
 TEST_CASE_METHOD(fixture, "a stop string ends the answer across tokens and stops the source", "[actors][session]") {

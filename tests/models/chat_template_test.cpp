@@ -157,7 +157,7 @@ TEST_CASE("a template can neither hang nor exhaust memory or stack", "[models][t
   CHECK_THAT(refusal(many("{% if x %}", 5000)), Contains("blocks are open"));
   CHECK_THAT(refusal("{% if x %}" + many("{% elif x %}", 5000)), Contains("more than"));
   CHECK(rendered("{{ 1" + many(" + 1", 900) + " }}") == "901");
-  CHECK(breakdown("{{ " + many("(1 if ", 60) + "1" + many(" else 0)", 60) + " }}").find("1") != std::string::npos);
+  CHECK(rendered("{{ " + many("(2 if ", 60) + "1" + many(" else 0)", 60) + " }}") == "2");
   CHECK(rendered("{{ " + many("not ", 10001) + "1 }}") == "False");
   auto deep = "{% macro f(n) %}{{ 1" + many(" + (1", 90) + " + (f(n - 1) | length)" + many(")", 90) + " if n > 0 else 0 }}{% endmacro %}{{ f(99) }}";
   CHECK_THAT(breakdown(deep), Contains("too deeply"));
