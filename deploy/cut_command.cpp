@@ -23,8 +23,7 @@ void cut(const std::string& model, const std::string& stages, const std::string&
   try {
     models::hf::model_folder whole(model, progress_line());
     auto keep = models::hf::parse_stages(stages, whole.config().num_hidden_layers);
-    models::hf::cut_folder(whole, keep, out, progress_line());
-    auto kept = weight_bytes(models::hf::model_folder(out, progress_line()));
+    auto kept = models::hf::cut_folder(whole, keep, out, progress_line());
     if (as_json)
       std::cout << boost::json::object{{"out", out}, {"stages", models::describe(keep)}, {"weight_bytes", kept},
                                        {"whole_weight_bytes", weight_bytes(whole)}, {"model_digest", whole.digest()}} << "\n";

@@ -90,11 +90,6 @@ std::string stored_as(const models::hf::model_folder& folder) {
   return out;
 }
 
-/// Of one position, all layers, in a dtype of 2 bytes.
-std::uint64_t kv_bytes_per_token(const models::hf::model_config& c, dtype t) {
-  return std::uint64_t{2} * c.num_key_value_heads * c.head_dim * c.num_hidden_layers * size_of(t);
-}
-
 std::string windows_text(const models::hf::model_config& c) {
   std::uint32_t sliding = 0, width = 0;
   for (auto w : c.windows)
@@ -134,7 +129,7 @@ json::object to_json(const std::string& dir, const findings& f) {
     out["shape"] = shape_json(c);
     out["stored_as"] = stored_as(*f.folder);
     out["bytes"] = std::move(stages);
-    out["kv_bytes_per_token"] = {{"f32", kv_bytes_per_token(c, dtype::f32)}, {"bf16", kv_bytes_per_token(c, dtype::bf16)}};
+    out["kv_bytes_per_token"] = {{"f32", models::kv_bytes_per_token(c, dtype::f32)}, {"bf16", models::kv_bytes_per_token(c, dtype::bf16)}};
     json::object ignored;
     for (auto& [name, why] : f.folder->ignored())
       ignored[name] = why;
@@ -156,12 +151,12 @@ void print_folder(const findings& f) {
   std::cout << "  digest " << f.folder->digest() << "\n  bytes:";
   for (auto& [name, bytes] : stage_bytes(*f.folder))
     std::cout << "  " << name << " " << models::bytes_text(bytes);
-  std::cout << "\n  KV of one token: " << models::bytes_text(kv_bytes_per_token(c, dtype::f32)) << " in f32, "
-            << models::bytes_text(kv_bytes_per_token(c, dtype::bf16)) << " in bf16\n";
+  std::cout << "\n  KV of one token: " << models::bytes_text(models::kv_bytes_per_token(c, dtype::f32)) << " in f32, "
+            << models::bytes_text(models::kv_bytes_per_token(c, dtype::bf16)) << " in bf16\n";
   for (auto t : {dtype::f32, dtype::bf16}) {
     models::shard_options o;
     o.compute = t;
-    o.kv_bytes = kv_bytes_per_token(c, t) * std::min<std::uint64_t>(c.max_position_embeddings, 4096);
+    o.kv_bytes = models::kv_bytes_per_token(c, t) * std::min<std::uint64_t>(c.max_position_embeddings, 4096);
     std::cout << "  memory with KV of up to 4,096 positions: " << models::arithmetic(models::need_of(*f.folder, o, 512), t) << "\n";
   }
   for (auto& [name, why] : f.folder->ignored())

@@ -35,8 +35,7 @@ std::uintmax_t bytes_in(const std::filesystem::path& dir) {
 /// KV bytes of one sequence in whole pages.
 std::uint64_t kv_bytes(const models::hf::model_config& c, std::uint64_t positions, dtype weights) {
   constexpr std::uint64_t page = models::defaults::kv_page_positions;
-  auto per_position = std::uint64_t{2} * c.num_key_value_heads * c.head_dim * c.num_hidden_layers * size_of(weights);
-  return (positions + page - 1) / page * page * per_position;
+  return (positions + page - 1) / page * page * models::kv_bytes_per_token(c, weights);
 }
 
 } // namespace

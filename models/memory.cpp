@@ -95,6 +95,10 @@ memory_need need_of(const hf::model_folder& folder, const shard_options& options
   return n;
 }
 
+std::uint64_t kv_bytes_per_token(const hf::model_config& c, dtype t) {
+  return std::uint64_t{2} * c.num_key_value_heads * c.head_dim * c.num_hidden_layers * size_of(t);
+}
+
 std::uint64_t free_memory(const fs::path& root) {
   return std::min(field_in(root / "proc/meminfo", "MemAvailable:"), groups_leave(root));
 }

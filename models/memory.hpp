@@ -19,6 +19,9 @@ struct memory_need {
 
 memory_need need_of(const hf::model_folder& folder, const shard_options& options, std::uint32_t rows);
 
+/// KV bytes of one position, all layers. @param t dtype of the KV
+std::uint64_t kv_bytes_per_token(const hf::model_config& c, dtype t);
+
 /// Bytes that this process may still take: MemAvailable, or less where a control group (v2 or v1) says so. File pages of
 /// the group count as free, since they can be dropped. @param root for tests @returns UINT64_MAX when nobody says
 std::uint64_t free_memory(const std::filesystem::path& root = "/");

@@ -48,9 +48,6 @@ inline constexpr std::chrono::milliseconds tick{100};
 /// Levels of nested JSON. More: 400.
 inline constexpr std::size_t json_depth = 64;
 
-/// Messages of one chat. More: 400.
-inline constexpr std::size_t messages = 1024;
-
 /// New tokens of one answer: asked for at most (more: 400), and of a request that names no number.
 inline constexpr std::uint32_t max_tokens = 65536;
 inline constexpr std::uint32_t max_tokens_if_unset = 256;

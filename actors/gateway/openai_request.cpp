@@ -96,8 +96,8 @@ chat_message read_message(const json::value& v, const std::string& where) {
 std::vector<chat_message> read_messages(const json::object& o) {
   auto v = find_field(o, "messages");
   auto list = v ? v->if_array() : nullptr;
-  if (!list || list->empty() || list->size() > gateway_defaults::messages)
-    refuse("messages", "messages must be an array of 1 to " + std::to_string(gateway_defaults::messages) + " messages");
+  if (!list || list->empty() || list->size() > limits::chat_messages)
+    refuse("messages", "messages must be an array of 1 to " + std::to_string(limits::chat_messages) + " messages");
   std::vector<chat_message> messages;
   for (std::size_t i = 0; i < list->size(); ++i)
     messages.push_back(read_message((*list)[i], "messages[" + std::to_string(i) + "]"));

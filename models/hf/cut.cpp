@@ -53,11 +53,17 @@ void copy_files(const model_folder& whole, const std::vector<stage>& keep, const
       fs::copy_file(whole.dir() / name, to / name);
 }
 
-void write_tensors(const model_folder& whole, const std::vector<stage>& keep, const fs::path& to, const load_progress& progress) {
+/// @returns their bytes
+std::uint64_t write_tensors(const model_folder& whole, const std::vector<stage>& keep, const fs::path& to,
+                            const load_progress& progress) {
   std::vector<tensor_view> tensors;
-  for (auto& [name, shape] : tensors_of(whole.config(), keep))
+  std::uint64_t bytes = 0;
+  for (auto& [name, shape] : tensors_of(whole.config(), keep)) {
     tensors.push_back(whole.weight(name));
+    bytes += tensors.back().data.size();
+  }
   write_safetensors(to / "model.safetensors", tensors, progress);
+  return bytes;
 }
 
 void write_cut_list(const model_folder& whole, const std::vector<stage>& keep, const fs::path& to) {
@@ -78,16 +84,18 @@ void write_cut_list(const model_folder& whole, const std::vector<stage>& keep, c
 
 } // namespace
 
-void cut_folder(const model_folder& whole, const std::vector<stage>& keep, const fs::path& out, const load_progress& progress) {
+std::uint64_t cut_folder(const model_folder& whole, const std::vector<stage>& keep, const fs::path& out,
+                         const load_progress& progress) {
   check_order(keep, whole.config().num_hidden_layers, "the stages to keep");
   if (!holds(whole.stages(), keep))
     fail(whole.dir().string(),
          "holds " + describe(whole.stages()) + ", so " + describe(keep) + " cannot be cut from it");
   new_folder part(out.has_filename() ? out : out.parent_path());
   copy_files(whole, keep, part.path());
-  write_tensors(whole, keep, part.path(), progress);
+  auto bytes = write_tensors(whole, keep, part.path(), progress);
   write_cut_list(whole, keep, part.path());
   part.finish();
+  return bytes;
 }
 
 } // namespace virga::models::hf

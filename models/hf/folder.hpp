@@ -102,8 +102,9 @@ private:
 
 /// Writes the folder of a node that runs only `keep` (in order): its tensors, config, virga.json with the hash list;
 /// tokenizer files only beside an embedding or a head. Overwrites nothing: an existing `out` is bad_model.
-/// @param progress told while weights are written; may be empty
-void cut_folder(const model_folder& whole, const std::vector<stage>& keep, const std::filesystem::path& out, const load_progress& progress = {});
+/// @param progress told while weights are written; may be empty @returns bytes of the weights written
+std::uint64_t cut_folder(const model_folder& whole, const std::vector<stage>& keep, const std::filesystem::path& out,
+                         const load_progress& progress = {});
 
 /// "embedding,0-1,head" (layers inclusive) -> stages, checked against the model's layer count. @throws bad_model
 std::vector<stage> parse_stages(const std::string& text, std::uint32_t model_layers);
