@@ -39,6 +39,7 @@ node_parts make_parts(const node_config& c) {
   parts.make_transport = [sockets](const link_config& link, pipe_events events) {
     return sockets->make_transport(link, std::move(events));
   };
+  parts.link_host = [sockets](caf::actor_system& system) { return sockets->host(system); };
   return parts;
 }
 

@@ -27,6 +27,8 @@ bool same_body(const payload& a, const payload& b) {
     return x->base == y->base && x->want == y->want && same_shape(x->rows, y->rows);
   if (auto x = std::get_if<verified>(&a), y = std::get_if<verified>(&b); x && y)
     return x->base == y->base && same_shape(x->rows, y->rows) && same_times(x->times, y->times);
+  if (auto x = std::get_if<kv_slice>(&a), y = std::get_if<kv_slice>(&b); x && y)
+    return x->base == y->base && x->stage == y->stage && x->layer == y->layer && same_shape(x->rows, y->rows);
   return false;
 }
 

@@ -51,6 +51,8 @@ inline const tensor* tensor_of(const payload& body) noexcept {
     return &v->rows;
   if (auto v = std::get_if<verified>(&body))
     return &v->rows;
+  if (auto v = std::get_if<kv_slice>(&body))
+    return &v->rows;
   return nullptr;
 }
 

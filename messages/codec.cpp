@@ -2,8 +2,6 @@
 
 namespace virga {
 
-caf::error frame_decoder::feed(std::span<const std::byte> bytes) { return reader_.feed(bytes); }
-
 caf::expected<std::optional<received>> frame_decoder::next(time_point now) {
   if (broken_)
     return broken_;

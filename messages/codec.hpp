@@ -16,12 +16,19 @@
 namespace virga {
 
 /// Writes a message as wire units, in the order in which they have to be sent: one, or one for each `slice_bytes`
-/// (clamped to 4 KiB..limits::slice_bytes) of its tensor's data. Units of other messages may be sent in between.
+/// (clamped to 1 KiB..limits::slice_bytes) of its tensor's data. Units of other messages may be sent in between.
 /// The deadline goes out as what remains of it at `now`: 0 when it has passed, limits::deadline_ms at most.
 /// @returns ec::bad_frame for a text, list or frame beyond its limit, ec::bad_request for a prompt beyond its limit,
 ///   ec::bad_tensor for a tensor whose data does not fit its shape or is beyond limits::tensor_bytes
 caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now,
                                                std::size_t slice_bytes = limits::slice_bytes);
+
+/// The same one unit at a time. @param offset byte of the tensor at which the unit begins; moved on to the next one's
+caf::expected<byte_buffer> encode_unit(const frame& f, std::size_t& offset, time_point now,
+                                       std::size_t slice_bytes = limits::slice_bytes);
+
+/// Bytes of a message's tensor, 0 when it has none: the message ends with the unit that reaches them.
+std::size_t tensor_bytes(const payload& body) noexcept;
 
 /// What one decoder has seen. Units are counted as they are decoded, before their message is whole.
 struct decoder_counters {
@@ -35,8 +42,9 @@ struct decoder_counters {
 /// The receiving side of one connection: frame_reader, decode_slice and assembler in one. Not thread safe.
 class frame_decoder {
 public:
-  /// As frame_reader::feed().
-  caf::error feed(std::span<const std::byte> bytes);
+  /// As in frame_reader.
+  std::span<std::byte> room() { return reader_.room(); }
+  void filled(std::size_t bytes) noexcept { reader_.filled(bytes); }
 
   /// @param now deadlines are counted from here
   /// @returns the next message, whole or refused; nothing while bytes are missing; an error, which is final: close the

@@ -109,10 +109,20 @@ sampling read_sampling(wire::Generate::Reader in) {
   return s;
 }
 
+std::vector<token_id> read_ids(capnp::List<std::uint32_t>::Reader in, const char* name) {
+  check_size(in.size(), limits::tokens_per_frame, name);
+  std::vector<token_id> ids;
+  ids.reserve(in.size());
+  for (auto id : in)
+    ids.push_back(id);
+  return ids;
+}
+
 payload read(wire::Generate::Reader in) {
   return generate{read_strategy(in.getHow()), text(in.getRequestId(), "generate.requestId"),
                   text(in.getPrompt(), "the prompt", limits::prompt_bytes, ec::bad_request), in.getMaxTokens(),
-                  read_sampling(in), read_messages(in.getMessages(), in.getPrompt().size()), read_stop(in.getStop())};
+                  read_sampling(in), read_messages(in.getMessages(), in.getPrompt().size()), read_stop(in.getStop()),
+                  read_ids(in.getAnswered(), "generate.answered")};
 }
 
 payload read(wire::OpenSession::Reader in) {
@@ -129,17 +139,8 @@ payload read(wire::Verified::Reader in, slice& out) {
   return verified{in.getBase(), read_tensor(in.getRows(), out), work_times{in.getQueueUs(), in.getComputeUs()}};
 }
 
-std::vector<token_id> read_ids(capnp::List<std::uint32_t>::Reader in) {
-  check_size(in.size(), limits::tokens_per_frame, "tokens.ids");
-  std::vector<token_id> ids;
-  ids.reserve(in.size());
-  for (auto id : in)
-    ids.push_back(id);
-  return ids;
-}
-
 payload read(wire::Tokens::Reader in) {
-  return tokens{in.getPosition(), read_ids(in.getIds()), text(in.getText(), "tokens.text")};
+  return tokens{in.getPosition(), read_ids(in.getIds(), "tokens.ids"), text(in.getText(), "tokens.text")};
 }
 
 std::vector<place> read_places(capnp::List<wire::Place>::Reader in) {
@@ -178,6 +179,20 @@ payload read(wire::Failure::Reader in) {
   return failure{code, in.getDetail(), text(in.getText(), "failure.text")};
 }
 
+payload read(wire::KvSlice::Reader in, slice& out) {
+  return kv_slice{in.getStage(), in.getLayer(), in.getStartPosition(), read_tensor(in.getTensor(), out)};
+}
+
+payload read(wire::Credit::Reader in) { return credit{in.getBytes(), in.getBulkBytes(), in.getReceivedUs()}; }
+
+payload read(wire::Sketch::Reader in) {
+  check_size(in.getPoints().size(), limits::list_items, "sketch.points");
+  sketch x{in.getLevel(), {}};
+  for (auto p : in.getPoints())
+    x.points.push_back({text(p.getText(), "sketch.points.text"), p.getExpectedTokens()});
+  return x;
+}
+
 payload read(wire::Frame::Payload::Reader in, slice& out) {
   using kind = wire::Frame::Payload;
   switch (in.which()) {
@@ -185,7 +200,7 @@ payload read(wire::Frame::Payload::Reader in, slice& out) {
     case kind::STATUS: return status{read_roles(in.getStatus().getRoles())};
     case kind::PING: return ping{in.getPing().getStamp()};
     case kind::PONG: return pong{in.getPong().getStamp()};
-    case kind::CREDIT: return credit{in.getCredit().getBytes()};
+    case kind::CREDIT: return read(in.getCredit());
     case kind::GENERATE: return read(in.getGenerate());
     case kind::OPEN_SESSION: return read(in.getOpenSession());
     case kind::VERIFY: return read(in.getVerify(), out);
@@ -196,8 +211,8 @@ payload read(wire::Frame::Payload::Reader in, slice& out) {
     case kind::TOKENS: return read(in.getTokens());
     case kind::OUTCOME: return read(in.getOutcome());
     case kind::FAILURE: return read(in.getFailure());
-    case kind::KV_SLICE: throw rule_broken(ec::unsupported, "KV slices cannot be taken yet");
-    case kind::SKETCH: throw rule_broken(ec::unsupported, "sketches cannot be taken yet");
+    case kind::KV_SLICE: return read(in.getKvSlice(), out);
+    case kind::SKETCH: return read(in.getSketch());
   }
   throw rule_broken(ec::bad_frame, "a frame's payload has the unknown number "
                                      + std::to_string(static_cast<unsigned>(in.which())));

@@ -12,7 +12,7 @@ namespace virga {
 
 namespace {
 
-constexpr std::size_t smallest_slice = 4 * 1024;
+constexpr std::size_t smallest_slice = 1024;
 constexpr std::size_t fixed_bytes = 512; // the frame and the largest payload without its lists, texts and data
 
 // -- room: an upper bound of the body's bytes, so that it can be written in place -------------------------------------
@@ -26,7 +26,8 @@ std::size_t room_of(const hello& x) {
 }
 std::size_t room_of(const status& x) { return room_of(x.roles); }
 std::size_t room_of(const generate& x) {
-  auto bytes = room_of(x.request_id) + room_of(x.prompt) + 16 + 16 * x.choose.logit_bias.size();
+  auto bytes = room_of(x.request_id) + room_of(x.prompt) + 16 + 16 * x.choose.logit_bias.size()
+               + padded(x.answered.size() * sizeof(token_id));
   for (auto& m : x.messages)
     bytes += 16 + room_of(m.role) + room_of(m.content);
   for (auto& s : x.stop)
@@ -44,11 +45,18 @@ std::size_t room_of(const outcome& x) {
   return bytes;
 }
 
+std::size_t room_of(const sketch& x) {
+  std::size_t bytes = 8;
+  for (auto& p : x.points)
+    bytes += 16 + room_of(p.text);
+  return bytes;
+}
+
 std::size_t room_of(const auto&) { return 0; } // fixed size, but for tensors: their piece is added where it is known
 
 // -- units ------------------------------------------------------------------------------------------------------------
 
-byte_buffer encode_unit(const frame& f, std::uint32_t deadline_ms, std::span<const std::byte> data) {
+byte_buffer write_unit(const frame& f, std::uint32_t deadline_ms, std::span<const std::byte> data) {
   auto room = fixed_bytes + padded(data.size()) + std::visit([](auto& x) { return room_of(x); }, f.body);
   byte_buffer unit(wire_prefix_bytes + room);
   auto used = write_body(std::span{unit}.subspan(wire_prefix_bytes), f, deadline_ms, data);
@@ -78,34 +86,44 @@ void check_tensor(const tensor& t) {
                                         + " bytes and has " + std::to_string(t.data.size()));
 }
 
-std::vector<byte_buffer> encode_units(const frame& f, time_point now, std::size_t slice_bytes) {
+byte_buffer next_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
   auto t = tensor_of(f.body);
-  if (t != nullptr)
+  if (t != nullptr && offset == 0)
     check_tensor(*t);
   auto data = t != nullptr ? std::span{t->data} : std::span<const std::byte>{};
-  auto step = std::clamp(slice_bytes, smallest_slice, limits::slice_bytes);
-  auto deadline_ms = remaining_ms(f.hdr.deadline, now);
-  std::vector<byte_buffer> units;
-  units.reserve(data.size() / step + 1);
-  std::size_t offset = 0;
-  do {
-    auto size = std::min(step, data.size() - offset);
-    units.push_back(encode_unit(f, deadline_ms, data.subspan(offset, size)));
-    offset += size;
-  } while (offset < data.size());
-  return units;
+  auto size = std::min(std::clamp(slice_bytes, smallest_slice, limits::slice_bytes), data.size() - offset);
+  auto unit = write_unit(f, remaining_ms(f.hdr.deadline, now), data.subspan(offset, size));
+  offset += size;
+  return unit;
 }
 
 } // namespace
 
-caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now, std::size_t slice_bytes) {
+std::size_t tensor_bytes(const payload& body) noexcept {
+  auto t = tensor_of(body);
+  return t != nullptr ? t->data.size() : 0;
+}
+
+caf::expected<byte_buffer> encode_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
   try {
-    return encode_units(f, now, slice_bytes);
+    return next_unit(f, offset, now, slice_bytes);
   } catch (const rule_broken& e) {
     return make_error(e.code, e.what());
   } catch (const std::exception& e) {
     return make_error(ec::internal, e.what());
   }
+}
+
+caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now, std::size_t slice_bytes) {
+  std::vector<byte_buffer> units;
+  std::size_t offset = 0;
+  do {
+    auto unit = encode_unit(f, offset, now, slice_bytes);
+    if (!unit)
+      return std::move(unit.error());
+    units.push_back(std::move(*unit));
+  } while (offset < tensor_bytes(f.body));
+  return units;
 }
 
 } // namespace virga

@@ -20,16 +20,17 @@ std::uint32_t load_u32(const std::byte* p) noexcept {
 
 } // namespace
 
-caf::error frame_reader::feed(std::span<const std::byte> bytes) {
-  if (broken_)
-    return broken_;
-  if (waiting() + bytes.size() > wire_prefix_bytes + limits::frame_bytes + feed_bytes)
-    return broken_ = make_error(ec::queue_full, "more bytes were fed than a frame reader holds; next() was not called");
-  // Units are whole words, so what is left starts at a whole word, and so it does again after the move.
-  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(begin_));
-  begin_ = 0;
-  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-  return {};
+std::span<std::byte> frame_reader::room() {
+  constexpr auto most = wire_prefix_bytes + limits::frame_bytes + room_bytes;
+  if (buffer_.size() - end_ < room_bytes && begin_ > 0) {
+    // Units are whole words, so what is left starts at a whole word, and so it does again after the move.
+    std::memmove(buffer_.data(), buffer_.data() + begin_, waiting());
+    end_ = waiting();
+    begin_ = 0;
+  }
+  if (buffer_.size() - end_ < room_bytes)
+    buffer_.resize(std::min(most, std::max(2 * buffer_.size(), 4 * room_bytes)));
+  return std::span{buffer_}.subspan(end_);
 }
 
 caf::expected<std::optional<std::span<const std::byte>>> frame_reader::next() {

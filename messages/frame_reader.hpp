@@ -18,23 +18,24 @@ inline constexpr std::size_t wire_prefix_bytes = 8;
 /// direction; not thread safe. An error is final: the stream cannot be found again, so every later call repeats it.
 class frame_reader {
 public:
-  /// Bytes of one feed() at most.
-  static constexpr std::size_t feed_bytes = 512 * 1024;
+  /// Bytes of room() at least while next() has nothing.
+  static constexpr std::size_t room_bytes = 64 * 1024;
 
-  /// Appends received bytes. Call next() until it has nothing before feeding again.
-  /// @returns ec::queue_full, final, when more than one unit and one feed() would wait here
-  caf::error feed(std::span<const std::byte> bytes);
+  /// Where the next received bytes go; filled() says how many were put there. Call next() until it has nothing before
+  /// asking again: what waits is bounded by one unit and room_bytes, and at that bound there is no room.
+  std::span<std::byte> room();
+  void filled(std::size_t bytes) noexcept { end_ += bytes; }
 
-  /// @returns the body of the next whole unit (8-byte aligned, inside this object, valid until the next feed());
+  /// @returns the body of the next whole unit (8-byte aligned, inside this object, valid until the next room());
   ///   nothing while bytes are missing; ec::bad_frame, final, for a bad length or checksum
   caf::expected<std::optional<std::span<const std::byte>>> next();
 
-  /// Bytes fed and not yet given out.
-  std::size_t waiting() const noexcept { return buffer_.size() - begin_; }
+  /// Bytes received and not yet given out.
+  std::size_t waiting() const noexcept { return end_ - begin_; }
 
 private:
   byte_buffer buffer_;
-  std::size_t begin_ = 0;
+  std::size_t begin_ = 0, end_ = 0;  // of what waits
   caf::error broken_;
 };
 

@@ -37,6 +37,8 @@ struct status;
 struct tensor;
 struct tokens;
 struct verified;
+struct kv_slice;
+struct sketch;
 struct verify;
 struct work_times;
 

@@ -37,7 +37,7 @@ inline constexpr std::size_t text_bytes = 4096;
 /// Tokens in one `tokens` frame at most. More: ec::bad_frame.
 inline constexpr std::size_t tokens_per_frame = 16 * 1024;
 
-/// Roles in one `hello` or `status`, places in one `outcome`. More: ec::bad_frame.
+/// Roles in one `hello` or `status`, places in one `outcome`, points of one `sketch`. More: ec::bad_frame.
 inline constexpr std::size_t list_items = 64;
 
 /// Milliseconds of deadline a frame can carry; a longer one is cut to it.

@@ -111,6 +111,7 @@ struct generate {
   sampling choose;
   std::vector<chat_message> messages{};  ///< a chat; rendered by the template of the model that answers
   std::vector<std::string> stop{};       ///< texts that end the answer and are not part of it
+  std::vector<token_id> answered{};      ///< of an earlier placement: the answer goes on behind them, and tells none again
 };
 
 /// To GENERATOR or DRAFTER: continue these tokens until a stop token or `max_tokens`. Never crosses a link.
@@ -214,6 +215,26 @@ struct failure {
   std::string text;          ///< one sentence for people
 };
 
+// -- what moves between roles ------------------------------------------------------------------------------------------
+
+/// Keys and values of one decoder layer, for migration and prefix caches.
+struct kv_slice {
+  std::uint32_t stage = 0;  ///< of the shard
+  std::uint32_t layer = 0;
+  std::uint64_t base = 0;   ///< absolute position of the first row
+  tensor rows;              ///< [count, 2 * kv heads * head size], a row's keys before its values
+};
+
+/// A sketch of an answer (PICE): points that expanders turn into text, in the answer's order.
+struct sketch_point {
+  std::string text;
+  std::uint32_t expected_tokens = 0;  ///< of its expansion, as predicted
+};
+struct sketch {
+  std::uint32_t level = 0;  ///< length class, 0 the shortest
+  std::vector<sketch_point> points;
+};
+
 // -- between links ----------------------------------------------------------------------------------------------------
 
 /// A role that a node offers to its peer.
@@ -251,6 +272,8 @@ struct pong {
 /// The receiver has consumed this many more bytes of data frames.
 struct credit {
   std::uint64_t bytes = 0;
+  std::uint64_t bulk_bytes = 0;   ///< of these, of bulk
+  std::uint64_t received_us = 0;  ///< its clock at the last of them; the sender measures the link's rate with it
 };
 
 // -- frames -----------------------------------------------------------------------------------------------------------
@@ -258,7 +281,8 @@ struct credit {
 /// The order of this list is the order of the schema's union; append only.
 using payload = std::variant<hello, status, ping, pong, credit,                        // link
                              generate, open_session, verify, close_session, cancel,    // requests
-                             opened, verified, tokens, outcome, failure>;              // answers
+                             opened, verified, tokens, outcome, failure,               // answers
+                             kv_slice, sketch>;
 
 /// Control overtakes decode, decode overtakes bulk; within one (session, role) order is kept.
 enum class priority : std::uint8_t { control = 0, decode = 1, bulk = 2 };

@@ -79,9 +79,19 @@ void write(union_builder u, const status& x, piece) {
 
 void write(union_builder u, const ping& x, piece) { u.initPing().setStamp(x.stamp); }
 void write(union_builder u, const pong& x, piece) { u.initPong().setStamp(x.stamp); }
-void write(union_builder u, const credit& x, piece) { u.initCredit().setBytes(x.bytes); }
+void write(union_builder u, const credit& x, piece) {
+  auto out = u.initCredit();
+  out.setBytes(x.bytes);
+  out.setBulkBytes(x.bulk_bytes);
+  out.setReceivedUs(x.received_us);
+}
 void write(union_builder u, const close_session&, piece) { u.setCloseSession(); }
 void write(union_builder u, const cancel&, piece) { u.setCancel(); }
+
+void write_ids(capnp::List<std::uint32_t>::Builder out, const std::vector<token_id>& ids) {
+  for (unsigned i = 0; i < out.size(); ++i)
+    out.set(i, ids[i]);
+}
 
 void write_chat(wire::Generate::Builder out, const generate& x) {
   std::size_t bytes = x.prompt.size();
@@ -124,6 +134,7 @@ void write(union_builder u, const generate& x, piece) {
   out.setMaxTokens(x.max_tokens);
   write_chat(out, x);
   write_sampling(out, x.choose);
+  write_ids(out.initAnswered(list_size(x.answered.size(), limits::tokens_per_frame, "generate.answered")), x.answered);
 }
 
 void write(union_builder u, const open_session& x, piece) {
@@ -162,9 +173,7 @@ void write(union_builder u, const verified& x, piece data) {
 void write(union_builder u, const tokens& x, piece) {
   auto out = u.initTokens();
   out.setPosition(x.position);
-  auto ids = out.initIds(list_size(x.ids.size(), limits::tokens_per_frame, "tokens.ids"));
-  for (unsigned i = 0; i < ids.size(); ++i)
-    ids.set(i, x.ids[i]);
+  write_ids(out.initIds(list_size(x.ids.size(), limits::tokens_per_frame, "tokens.ids")), x.ids);
   out.setText(text(x.text, "tokens.text"));
 }
 
@@ -198,6 +207,24 @@ void write(union_builder u, const failure& x, piece) {
   out.setCode(number(x.code));
   out.setDetail(x.detail);
   out.setText(text(x.text, "failure.text"));
+}
+
+void write(union_builder u, const kv_slice& x, piece data) {
+  auto out = u.initKvSlice();
+  out.setStage(x.stage);
+  out.setLayer(x.layer);
+  out.setStartPosition(x.base);
+  write_tensor(out.initTensor(), x.rows, data);
+}
+
+void write(union_builder u, const sketch& x, piece) {
+  auto out = u.initSketch();
+  out.setLevel(x.level);
+  auto points = out.initPoints(list_size(x.points.size(), limits::list_items, "sketch.points"));
+  for (unsigned i = 0; i < points.size(); ++i) {
+    points[i].setText(text(x.points[i].text, "sketch.points.text"));
+    points[i].setExpectedTokens(x.points[i].expected_tokens);
+  }
 }
 
 void write_header(wire::Frame::Builder out, const frame& f, std::uint32_t deadline_ms) {

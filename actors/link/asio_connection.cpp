@@ -1,9 +1,9 @@
 #include "actors/link/asio_connection.hpp"
 
-#include <boost/asio/write.hpp>
 #include <caf/send.hpp>
 #include <netinet/tcp.h>
 
+#include <array>
 #include <utility>
 
 namespace virga {
@@ -19,73 +19,98 @@ void tune(tcp::socket& socket) {
   socket.set_option(unsent_limit{link_defaults::unsent_bytes}, ignored);
 }
 
-tls_connection::tls_connection(std::uint64_t number, tls_stream s, pipe_events events)
-  : number_{number}, stream_{std::move(s)}, linger_{stream_.get_executor()}, events_{std::move(events)} {}
+tls_connection::tls_connection(std::uint64_t number, std::shared_ptr<tls_socket> s, pipe_events events)
+  : number_{number}, socket_{std::move(s)}, linger_{socket_->socket().get_executor()}, events_{std::move(events)} {}
 
 void tls_connection::start(const std::string& peer_name) {
   caf::anon_send(events_, pipe_up{number_, peer_name});
-  read();
+  caf::anon_send(events_, pipe_ready{number_});
 }
 
-void tls_connection::send(byte_buffer data) {
-  if (!open_)
+std::size_t tls_connection::write(std::span<const std::byte> bytes) {
+  auto taken = open_ ? socket_->write(bytes) : 0;
+  if (open_ && taken < bytes.size())
+    look();
+  return taken;
+}
+
+void tls_connection::flush() {
+  if (open_ && !socket_->flush())
+    look();
+}
+
+std::size_t tls_connection::read(std::span<std::byte> room) {
+  auto bytes = open_ && !awaits_read_ ? socket_->read(room) : 0;
+  if (open_ && bytes == 0) {
+    if (!awaits_read_ && socket_->current() == tls_socket::state::blocked)
+      await(tcp::socket::wait_read, awaits_read_);
+    else if (!awaits_read_)
+      lost();
+  }
+  return bytes;
+}
+
+/// Why the socket did not take all.
+void tls_connection::look() {
+  if (socket_->current() != tls_socket::state::blocked)
+    return lost();
+  await(tcp::socket::wait_write, awaits_write_);
+}
+
+/// Tells the link when the socket is ready; a closed connection sends the rest and throws away what comes.
+void tls_connection::await(tcp::socket::wait_type what, bool& waiting) {
+  if (std::exchange(waiting, true))
     return;
-  waiting_.push_back(std::move(data));
-  if (waiting_.size() == 1)
-    write();
+  socket_->socket().async_wait(what, [self = shared_from_this(), &waiting](error_code e) {
+    waiting = false;
+    if (e)
+      return;
+    if (self->open_)
+      caf::anon_send(self->events_, pipe_ready{self->number_});
+    else
+      self->end_stream();
+  });
 }
 
 void tls_connection::close(const std::string& reason) {
   down(reason);
   linger_.expires_after(link_defaults::linger);
   linger_.async_wait([self = shared_from_this()](error_code) { self->kill(); });
-  if (waiting_.empty())
-    end_stream();
+  end_stream();
 }
 
 void tls_connection::kill() {
   open_ = false;
   linger_.cancel();
   error_code ignored;
-  stream_.lowest_layer().close(ignored);
-}
-
-void tls_connection::read() {
-  stream_.async_read_some(asio::buffer(buffer_), [self = shared_from_this()](error_code e, std::size_t n) {
-    if (e)
-      return self->lost(e);
-    if (self->open_)
-      caf::anon_send(self->events_, pipe_bytes{self->number_, {self->buffer_.begin(), self->buffer_.begin() + n}});
-    self->read();
-  });
-}
-
-void tls_connection::write() {
-  asio::async_write(stream_, asio::buffer(waiting_.front()), [self = shared_from_this()](error_code e, std::size_t n) {
-    if (e)
-      return self->lost(e);
-    self->waiting_.pop_front();
-    if (self->open_)
-      caf::anon_send(self->events_, pipe_drained{self->number_, n});
-    if (!self->waiting_.empty())
-      self->write();
-    else if (!self->open_)
-      self->end_stream();
-  });
+  socket_->socket().close(ignored);
 }
 
 /// The peer reads up to here and no further; closing at once could take back what it has not read yet.
 void tls_connection::end_stream() {
+  if (!socket_->socket().is_open())
+    return;
   error_code ignored;
-  stream_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
+  if (socket_->flush())
+    socket_->socket().shutdown(tcp::socket::shutdown_send, ignored);
+  else if (socket_->current() == tls_socket::state::blocked)
+    await(tcp::socket::wait_write, awaits_write_);
+  std::array<std::byte, 4096> rest;
+  while (socket_->read(rest) > 0) {
+  }
+  if (socket_->current() == tls_socket::state::blocked)
+    await(tcp::socket::wait_read, awaits_read_);
+  else
+    kill();
 }
 
-void tls_connection::lost(error_code e) {
-  auto ended = e == asio::error::eof || e == asio::ssl::error::stream_truncated;
-  auto refused = e.category() == asio::error::get_ssl_category();
+void tls_connection::lost() {
+  auto ended = socket_->current() == tls_socket::state::ended;
+  auto& e = socket_->error();
+  auto refused = e.find("alert") != std::string::npos;
   down(ended     ? "the peer closed the connection"
-       : refused ? "the peer refused this node's certificate: " + e.message()
-                 : "the connection broke: " + e.message());
+       : refused ? "the peer refused this node's certificate: " + e
+                 : "the connection broke: " + e);
   kill();
 }
 

@@ -2,33 +2,30 @@
 #pragma once
 
 #include "actors/link/defaults.hpp"
+#include "actors/link/asio_tls_socket.hpp"
 #include "actors/link/transport.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <array>
-#include <deque>
 #include <memory>
 
 namespace virga {
 
-using tls_stream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket>;
-
 /// No waiting for more to send, and little unsent in the kernel.
 void tune(boost::asio::ip::tcp::socket& socket);
 
-/// Reads and writes until one side closes; tells its link. Everything runs on the network's thread.
+/// Carries bytes until one side closes; tells its link. Everything runs on the network's thread.
 class tls_connection : public std::enable_shared_from_this<tls_connection> {
 public:
-  tls_connection(std::uint64_t number, tls_stream s, pipe_events events);
+  tls_connection(std::uint64_t number, std::shared_ptr<tls_socket> s, pipe_events events);
 
-  /// Tells the link that it is up, and begins to read.
+  /// Tells the link that it is up.
   void start(const std::string& peer_name);
 
-  /// In order. Ignored once it is closed.
-  void send(byte_buffer data);
+  // As in transport. Nothing happens once it is closed.
+  std::size_t write(std::span<const std::byte> bytes);
+  void flush();
+  std::size_t read(std::span<std::byte> room);
 
   /// Tells the link at once; what waits may still leave, what comes is thrown away.
   void close(const std::string& reason);
@@ -40,19 +37,18 @@ public:
   bool is_open() const { return open_; }
 
 private:
-  void read();
-  void write();
-  void end_stream();
-  void lost(boost::system::error_code e);
+  void await(boost::asio::ip::tcp::socket::wait_type what, bool& waiting);
+  void look();
+  void lost();
   void down(const std::string& reason);
+  void end_stream();
 
   std::uint64_t number_;
-  tls_stream stream_;
+  std::shared_ptr<tls_socket> socket_;
   boost::asio::steady_timer linger_;
   pipe_events events_;
   bool open_ = true;
-  std::array<std::byte, link_defaults::read_bytes> buffer_;
-  std::deque<byte_buffer> waiting_;  // the first one is being written
+  bool awaits_read_ = false, awaits_write_ = false;
 };
 
 } // namespace virga

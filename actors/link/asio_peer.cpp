@@ -24,7 +24,8 @@ std::string list_of(const std::vector<std::string>& names) {
 class tls_peer::attempt : public std::enable_shared_from_this<attempt> {
 public:
   explicit attempt(tls_peer& p)
-    : owner_{p.shared_from_this()}, number_{++p.numbers_}, resolver_{p.io_}, stream_{p.io_, p.tls_}, timer_{p.io_} {}
+    : owner_{p.shared_from_this()}, number_{++p.numbers_}, resolver_{p.io_}, stream_{std::make_shared<tls_socket>(p.io_, p.tls_)},
+      timer_{p.io_} {}
 
   void start() try {
     timer_.expires_after(owner_->handshake_time_);
@@ -42,21 +43,21 @@ public:
 
 private:
   void connect(const tcp::endpoint& to) {
-    stream_.next_layer().async_connect(to, [self = shared_from_this()](error_code e) {
+    stream_->socket().async_connect(to, [self = shared_from_this()](error_code e) {
       e ? self->fail(e.message()) : self->shake_hands();
     });
   }
 
   void shake_hands() {
-    tune(stream_.next_layer());
-    stream_.async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](error_code e) {
-      e ? self->fail("the TLS handshake failed: " + e.message()) : self->check_names();
+    tune(stream_->socket());
+    stream_->async_handshake(tls_socket::side::client, [self = shared_from_this()](const std::string& why) {
+      why.empty() ? self->check_names() : self->fail("the TLS handshake failed: " + why);
     });
   }
 
   void check_names() {
     auto& c = owner_->config_;
-    auto names = peer_names(stream_.native_handle());
+    auto names = peer_names(stream_->native_handle());
     if (!proves(names, c.peer_node, c.peer_site))
       return fail("its certificate is for " + list_of(names) + ", the manifest expects " + c.peer_node + " of site "
                   + c.peer_site);
@@ -71,7 +72,7 @@ private:
     timer_.cancel();
     resolver_.cancel();
     error_code ignored;
-    stream_.next_layer().close(ignored);
+    stream_->socket().close(ignored);
     auto& c = owner_->config_;
     auto where = c.peer_node + " at " + c.host + ":" + std::to_string(c.port);
     if (!owner_->ended_)
@@ -81,7 +82,7 @@ private:
   std::shared_ptr<tls_peer> owner_;
   std::uint64_t number_;
   tcp::resolver resolver_;
-  tls_stream stream_;
+  std::shared_ptr<tls_socket> stream_;
   asio::steady_timer timer_;
   bool done_ = false;
 };
@@ -107,11 +108,6 @@ std::pair<std::string, std::uint16_t> tls_peer::address() {
   return {"127.0.0.1", relay_->port()};
 }
 
-void tls_peer::send(std::uint64_t number, byte_buffer data) {
-  if (current_ && current_->number() == number)
-    current_->send(std::move(data));
-}
-
 void tls_peer::close(std::uint64_t number, const std::string& reason) {
   if (current_ && current_->number() == number)
     std::exchange(current_, nullptr)->close(reason);
@@ -121,7 +117,7 @@ bool tls_peer::expects(const std::vector<std::string>& names) const {
   return !ended_ && !config_.dial && proves(names, config_.peer_node, config_.peer_site);
 }
 
-void tls_peer::adopt(tls_stream s, std::uint64_t number) {
+void tls_peer::adopt(std::shared_ptr<tls_socket> s, std::uint64_t number) {
   if (is_connected())
     current_->close(config_.peer_node + " connected again");
   current_ = std::make_shared<tls_connection>(number == 0 ? ++numbers_ : number, std::move(s), events_);

@@ -25,15 +25,18 @@ public:
 
   /// Dials; pipe_up or pipe_down follows. Does nothing on the accepting side.
   void open();
-  void send(std::uint64_t number, byte_buffer data);
   void close(std::uint64_t number, const std::string& reason);
+  /// The connection of this number, if it is the one in use.
+  tls_connection* connection(std::uint64_t number) const {
+    return current_ && current_->number() == number ? current_.get() : nullptr;
+  }
 
   /// Whether these proven names are the peer's, and it is the peer who dials.
   bool expects(const std::vector<std::string>& names) const;
   bool is_connected() const { return current_ && current_->is_open(); }
 
   /// A connection that has proved to be from this peer; it takes the place of the one before.
-  void adopt(tls_stream s, std::uint64_t number = 0);
+  void adopt(std::shared_ptr<tls_socket> s, std::uint64_t number = 0);
 
   /// The link is gone.
   void end();

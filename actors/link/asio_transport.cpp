@@ -5,6 +5,9 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/execution_unit.hpp>
+#include <caf/resumable.hpp>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
@@ -21,8 +24,8 @@ using error_code = boost::system::error_code;
 struct network::impl {
   /// Accepted, but who is it?
   struct stranger {
-    stranger(asio::io_context& io, asio::ssl::context& tls) : stream{io, tls}, timer{io} {}
-    tls_stream stream;
+    stranger(asio::io_context& io, asio::ssl::context& tls) : stream{std::make_shared<tls_socket>(io, tls)}, timer{io} {}
+    std::shared_ptr<tls_socket> stream;
     asio::steady_timer timer;
     std::string address;
   };
@@ -52,7 +55,7 @@ struct network::impl {
 
   void accept() {
     auto s = std::make_shared<stranger>(io, *tls);
-    acceptor.async_accept(s->stream.next_layer(), [this, s](error_code e) {
+    acceptor.async_accept(s->stream->socket(), [this, s](error_code e) {
       if (e == asio::error::operation_aborted)
         return;
       if (e)
@@ -73,26 +76,26 @@ struct network::impl {
   void meet(const std::shared_ptr<stranger>& s) {
     ++accepted;
     error_code e;
-    s->address = s->stream.next_layer().remote_endpoint(e).address().to_string();
-    tune(s->stream.next_layer());
+    s->address = s->stream->socket().remote_endpoint(e).address().to_string();
+    tune(s->stream->socket());
     strangers.push_back(s);
     if (strangers.size() > link_defaults::strangers)
-      strangers.front()->stream.next_layer().close(e);
+      strangers.front()->stream->socket().close(e);
     s->timer.expires_after(handshake_time);
     s->timer.async_wait([s](error_code cancelled) {
       error_code ignored;
       if (!cancelled)
-        s->stream.next_layer().close(ignored);
+        s->stream->socket().close(ignored);
     });
-    s->stream.async_handshake(asio::ssl::stream_base::server, [this, s](error_code failed) {
+    s->stream->async_handshake(tls_socket::side::server, [this, s](const std::string& why) {
       s->timer.cancel();
       strangers.remove(s);
-      failed ? turn_away(*s, strays, "no TLS of ours: " + failed.message()) : introduce(*s);
+      why.empty() ? introduce(*s) : turn_away(*s, strays, "no TLS of ours: " + why);
     });
   }
 
   void introduce(stranger& s) {
-    auto names = peer_names(s.stream.native_handle());
+    auto names = peer_names(s.stream->native_handle());
     for (auto& p : peers)
       if (auto alive = p.lock(); alive && alive->expects(names)) {
         replaced += alive->is_connected();
@@ -105,7 +108,7 @@ struct network::impl {
   void turn_away(stranger& s, std::atomic<std::uint64_t>& counter, const std::string& why) {
     ++counter;
     error_code ignored;
-    s.stream.next_layer().close(ignored);
+    s.stream->socket().close(ignored);
     auto now = steady_clock::now();
     if (now - last_line < std::chrono::seconds{1})
       return;
@@ -123,12 +126,35 @@ struct network::impl {
   std::vector<std::weak_ptr<tls_peer>> peers;
   time_point last_line{};
   std::atomic<std::uint64_t> accepted{0}, strays{0}, unknown{0}, replaced{0};
+  std::unique_ptr<caf::execution_unit> unit;
   std::thread thread;
 };
 
 namespace {
 
-/// What the link actor holds: passes everything on to the network's thread.
+/// Runs actors on the network's thread.
+class io_unit : public caf::execution_unit {
+public:
+  io_unit(caf::actor_system& system, asio::io_context& io) : caf::execution_unit{&system}, io_{io} {}
+
+  void exec_later(caf::resumable* job) override {
+    asio::post(io_, [this, job] { resume(job); });
+  }
+
+private:
+  static constexpr std::size_t messages_at_once = 64;  // then sockets and the other links have their turn
+
+  void resume(caf::resumable* job) {
+    if (job->resume(this, messages_at_once) == caf::resumable::resume_later)
+      exec_later(job);
+    else
+      caf::intrusive_ptr_release(job);
+  }
+
+  asio::io_context& io_;
+};
+
+/// What the link actor holds. It runs on the network's thread, so these are plain calls.
 class asio_transport : public transport {
 public:
   asio_transport(std::shared_ptr<void> owner, asio::io_context& io, std::shared_ptr<tls_peer> p)
@@ -142,13 +168,22 @@ public:
     asio::post(io_, [p = peer_] { p->open(); });
   }
 
-  void send(std::uint64_t number, byte_buffer data) override {
-    asio::post(io_, [p = peer_, number, d = std::move(data)]() mutable { p->send(number, std::move(d)); });
+  std::size_t write(std::uint64_t number, std::span<const std::byte> bytes) override {
+    auto c = peer_->connection(number);
+    return c ? c->write(bytes) : 0;
   }
 
-  void close(std::uint64_t number, const std::string& reason) override {
-    asio::post(io_, [p = peer_, number, reason] { p->close(number, reason); });
+  void flush(std::uint64_t number) override {
+    if (auto c = peer_->connection(number))
+      c->flush();
   }
+
+  std::size_t read(std::uint64_t number, std::span<std::byte> room) override {
+    auto c = peer_->connection(number);
+    return c ? c->read(room) : 0;
+  }
+
+  void close(std::uint64_t number, const std::string& reason) override { peer_->close(number, reason); }
 
 private:
   std::shared_ptr<void> owner_;  // of io_
@@ -188,6 +223,12 @@ std::unique_ptr<transport> network::make_transport(const link_config& config, pi
     i->peers.push_back(p);
   });
   return std::make_unique<asio_transport>(impl_, impl_->io, std::move(p));
+}
+
+caf::execution_unit* network::host(caf::actor_system& system) {
+  if (!impl_->unit)
+    impl_->unit = std::make_unique<io_unit>(system, impl_->io);
+  return impl_->unit.get();
 }
 
 network_counters network::counters() const {

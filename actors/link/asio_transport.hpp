@@ -38,7 +38,10 @@ public:
   /// @throws std::runtime_error naming the address when it cannot be bound
   std::uint16_t listen(const std::string& host, std::uint16_t port);
 
-  /// The pipe to one peer. A dialing one goes through a relay when the link has a delay or a rate. The network must
+  /// Where the links of `system` run, so that they may hold this network's transports. The network must outlive them.
+  caf::execution_unit* host(caf::actor_system& system);
+
+  /// The pipe to one peer, for an actor that runs on host(). A dialing one goes through a relay when the link has a delay or a rate. The network must
   /// outlive it.
   std::unique_ptr<transport> make_transport(const link_config& peer, pipe_events events);
 

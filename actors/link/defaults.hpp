@@ -16,14 +16,23 @@ inline constexpr std::size_t queue_bytes = 512u * 1024 * 1024;
 /// Milliseconds after which an asker that met a full queue may ask again.
 inline constexpr std::uint64_t queue_retry_ms = 50;
 
-/// A slice lasts about this long on the wire: what a small message waits behind a large one.
-inline constexpr std::chrono::milliseconds slice_time{10};
+/// What may wait in the link beyond what it holds lasts about this long: the most that a small message has to wait for
+/// behind a large one. Never more than limits::slice_bytes, and at least ...
+inline constexpr std::chrono::milliseconds standing_time{10};
+inline constexpr std::uint64_t standing_bytes_min = 4 * 1024;
 
-/// Bytes of a slice: at least this, so that its header stays below 5 %, ...
-inline constexpr std::size_t slice_bytes_min = 4 * 1024;
+/// Bytes of one unit beside its slice, at most.
+inline constexpr std::uint64_t unit_overhead = 256;
 
-/// ... and this while the rate is not known yet.
-inline constexpr std::size_t slice_bytes_unmeasured = 64 * 1024;
+/// A tensor's slices are a quarter of it; bytes of one at least this, so that one can wait while one is on the line, and at
+/// most that: more buys nothing.
+inline constexpr std::size_t slice_bytes_min = standing_bytes_min / 2 - unit_overhead, slice_bytes_max = 64 * 1024;
+
+/// Bulk leaves at most this much faster than the link carries it: enough to find out that it has become faster.
+inline constexpr double pacing_gain = 1.05;
+
+/// Bytes/s above which nothing is paced: timers are too coarse.
+inline constexpr std::uint64_t paced_rate_max = 250'000'000;
 
 /// Rows of a tensor that still count as decoding: one round of a draft. More rows are bulk.
 inline constexpr std::uint32_t decode_rows = 16;
@@ -33,14 +42,19 @@ inline constexpr std::size_t messages_begun = 32;
 
 // -- credit ------------------------------------------------------------------------------------------------------------
 
-/// Bytes of data frames that may be under way: bandwidth x round trip of 335 Mbit/s at 100 ms. The sender waits at it.
-inline constexpr std::uint64_t window_bytes = 4u * 1024 * 1024;
+/// Bytes of data frames that may be under way, whatever was measured: bandwidth x round trip of 5 Gbit/s at 100 ms, and
+/// what a peer may make this node hold. The sender waits at it.
+inline constexpr std::uint64_t window_bytes = 64u * 1024 * 1024;
 
-/// Part of the window that bulk leaves to decoding.
-inline constexpr std::uint64_t window_reserved_bytes = window_bytes / 8;
+/// Bytes of bulk under way at first: enough to measure a rate of 100 Mbit/s in the first round trip.
+inline constexpr std::uint64_t window_bytes_unmeasured = 32 * 1024;
 
-/// The receiver gives credit back in pieces of at least this: 0.3 % of traffic, and a measurement of the rate each.
-inline constexpr std::uint64_t credit_step_bytes = 32 * 1024;
+/// The receiver gives credit back for each read that completed a slice of bulk, for at least this many bytes of anything
+/// else, and with each pong.
+inline constexpr std::uint64_t credit_bytes = 32 * 1024;
+
+/// Bytes that one link moves in one turn before the others of its node have theirs.
+inline constexpr std::size_t turn_bytes = 1024 * 1024;
 
 // -- peers -------------------------------------------------------------------------------------------------------------
 
@@ -59,8 +73,11 @@ inline constexpr std::chrono::seconds session_keep{5};
 
 // -- sockets -----------------------------------------------------------------------------------------------------------
 
-/// Bytes read from a socket at once.
+/// Bytes that the relay reads from a socket at once.
 inline constexpr std::size_t read_bytes = 64 * 1024;
+
+/// Encrypted bytes that are gathered for one call of the kernel, and read by one.
+inline constexpr std::size_t gather_bytes = 64 * 1024, read_ahead_bytes = 128 * 1024;
 
 /// Bytes that the kernel may hold unsent (TCP_NOTSENT_LOWAT): the last place where what is urgent waits behind bulk.
 inline constexpr int unsent_bytes = 32 * 1024;

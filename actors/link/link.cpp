@@ -1,5 +1,7 @@
 #include "actors/link/link.hpp"
 
+#include "actors/link/hosted.hpp"
+
 #include <caf/send.hpp>
 #include <spdlog/spdlog.h>
 
@@ -74,12 +76,52 @@ void link_state::run(link_actions actions) {
     return;
   for (; !todo.empty(); todo.pop_front())
     std::visit([this](auto& action) { act(action); }, todo.front());
+  move_bytes();
   schedule();
 }
 
+/// Receives and sends what there is; beyond a turn's bytes the others of this thread come first.
+void link_state::move_bytes() {
+  if (moving)
+    return;
+  moving = true;
+  auto left = link_defaults::turn_bytes;
+  while (left > 0 && (receive(left) | send(left))) {
+  }
+  moving = false;
+  pipe->flush(protocol->connection());
+  if (left == 0)
+    self->send(self, pipe_ready{protocol->connection()});
+}
+
+/// @returns whether there was something
+bool link_state::receive(std::size_t& left) {
+  auto connection = protocol->connection();
+  if (connection == 0)
+    return false;
+  auto bytes = pipe->read(connection, protocol->room());
+  if (bytes == 0)
+    return false;
+  left -= std::min(left, bytes);
+  run(protocol->on_received(bytes, now()));
+  return true;
+}
+
+bool link_state::send(std::size_t& left) {
+  auto bytes = protocol->outgoing(now());
+  if (bytes.empty())
+    return false;
+  auto taken = pipe->write(protocol->connection(), bytes);
+  left -= std::min(left, taken);
+  run(protocol->on_sent(taken, now()));
+  return taken == bytes.size();
+}
+
 void link_state::act(open_pipe&) { pipe->open(); }
-void link_state::act(close_pipe& x) { pipe->close(x.connection, x.reason); }
-void link_state::act(send_bytes& x) { pipe->send(x.connection, std::move(x.data)); }
+void link_state::act(close_pipe& x) {
+  pipe->write(x.connection, x.last_words);
+  pipe->close(x.connection, x.reason);
+}
 
 void link_state::act(deliver_frame& x) {
   auto& hdr = x.message.hdr;
@@ -263,10 +305,35 @@ link_actor::behavior_type make_link(link_state::pointer self, link_options optio
     [&st](tick_atom) { st.tick(); },
     [&st](stats_atom) { return st.current(); },
     [&st](pipe_up& x) { st.run(st.protocol->on_pipe_up(x.connection, x.peer_name, st.now())); },
-    [&st](pipe_bytes& x) { st.run(st.protocol->on_bytes(x.connection, x.data, st.now())); },
+    [&st](pipe_ready&) { st.run({}); },
     [&st](pipe_down& x) { st.run(st.protocol->on_pipe_down(x.connection, x.reason, st.now())); },
-    [&st](pipe_drained& x) { st.run(st.protocol->on_drained(x.connection, x.bytes, st.now())); },
   };
+}
+
+namespace {
+
+class link_instance : public hosted<caf::stateful_actor<link_state, link_actor::base>> {
+public:
+  template <class... Ts>
+  link_instance(caf::actor_config& config, caf::execution_unit* host, Ts&&... xs)
+    : hosted(config, host), make_{[this, ... args = std::forward<Ts>(xs)]() mutable {
+        return make_link(this, std::move(args)...);
+      }} {}
+
+protected:
+  link_actor::behavior_type make_behavior() override { return std::exchange(make_, nullptr)(); }
+
+private:
+  std::function<link_actor::behavior_type()> make_;
+};
+
+} // namespace
+
+link_actor spawn_link(caf::actor_system& system, caf::execution_unit* host, link_options options,
+                      transport_factory make_transport, node parent, offered_roles offered) {
+  caf::actor_config config{host};
+  return caf::actor_cast<link_actor>(system.spawn_class<link_instance, caf::no_spawn_options>(
+    config, host, std::move(options), std::move(make_transport), std::move(parent), std::move(offered)));
 }
 
 } // namespace virga

@@ -49,6 +49,7 @@ struct link_state {
   void tell(call<T>& c);  // close_session, cancel: dropped while the peer is down
   void answer_peer(answer& a);
   void run(link_actions actions);
+  void move_bytes();
   void tick();
   peer_state current() const;
   time_point now() const;
@@ -56,7 +57,6 @@ struct link_state {
   // The protocol's actions.
   void act(open_pipe&);
   void act(close_pipe&);
-  void act(send_bytes&);
   void act(deliver_frame&);
   void act(refused_frame&);
   void act(undelivered&);
@@ -71,6 +71,9 @@ struct link_state {
   void cancel_generations();
   void close_orphans();
   void fail_peer(const header& hdr, ec code, std::string text);
+
+  bool receive(std::size_t& left);
+  bool send(std::size_t& left);
 
   // The rest.
   void fail_calls(ec code, const std::string& text, time_point due = time_point::max());
@@ -96,11 +99,17 @@ struct link_state {
   std::string reason = "not connected yet";  // why it is down; empty: it is up
   time_point down_since{};
   time_point scheduled = time_point::max();
+  bool moving = false;                      // bytes: what happens meanwhile is seen in the same turn
   link_counters counters;
 };
 
-/// Spawn with these arguments. Opens its pipe at once; tells `parent` whenever the peer comes, goes or changes its roles.
+/// The behaviour. Opens its pipe at once; tells `parent` whenever the peer comes, goes or changes its roles.
 link_actor::behavior_type make_link(link_state::pointer self, link_options options, transport_factory make_transport,
                                     node parent, offered_roles offered);
+
+/// Spawns it so that it runs on `host` alone, whoever sends to it: a network's thread, where no hop lies between socket and
+/// protocol. Without one it runs like any other actor (the simulation).
+link_actor spawn_link(caf::actor_system& system, caf::execution_unit* host, link_options options,
+                      transport_factory make_transport, node parent, offered_roles offered);
 
 } // namespace virga

@@ -38,32 +38,20 @@ void link_meter::flow::reset() {
   time = {};
 }
 
-void link_meter::sent(std::uint64_t bytes) { under_way_ += bytes; }
-
-void link_meter::credited(std::uint64_t bytes, time_point now) {
-  // Sent before the last credit and still under way then: the pipe was never empty in between.
-  auto busy = stood_ >= bytes;
-  under_way_ -= std::min(bytes, under_way_);
-  stood_ = under_way_;
-  sending_.add(bytes, busy, now);
-}
-
 void link_meter::received(std::uint64_t bytes, bool incomplete, time_point now) {
   receiving_.add(bytes, incomplete_, now);
   incomplete_ = incomplete;
 }
 
 void link_meter::connection_lost() {
-  sending_.reset();
   receiving_.reset();
-  under_way_ = stood_ = 0;
   incomplete_ = false;
   sessions_.clear();
 }
 
 traffic link_meter::quality() const noexcept {
-  auto up = dialing_ ? sending_.rate : receiving_.rate;
-  auto down = dialing_ ? receiving_.rate : sending_.rate;
+  auto up = dialing_ ? send_rate_ : receiving_.rate;
+  auto down = dialing_ ? receiving_.rate : send_rate_;
   return {0, 0, rtt_us_, up, down};
 }
 

@@ -1,12 +1,11 @@
 // actors/link/link_meter.hpp: measures a link: round trip, rate in both directions, and the bytes of each session.
 //
 //   round trip       ping to pong
-//   rate sent        delivery rate: bytes that credit gives back over the time since the credit before, counted only
-//                    while that much was under way all the time (the link was the limit, not the asker)
+//   rate sent        as the send_window measures it from credits
 //   rate received    bytes over time between two receipts, counted only while a message was incomplete after the first
 //                    (its sender was in the middle of it)
 //
-// Rates are sampled over at least `sample_time`. Everything is smoothed with 0.8 of the past.
+// It is sampled over at least `sample_time`. Everything is smoothed with 0.8 of the past.
 #pragma once
 
 #include "actors/calls.hpp"
@@ -25,13 +24,11 @@ public:
   explicit link_meter(bool dialing) : dialing_{dialing} {}
 
   void round_trip(std::chrono::nanoseconds t);
-  void sent(std::uint64_t bytes);                      ///< data bytes handed to the pipe
-  void credited(std::uint64_t bytes, time_point now);  ///< data bytes that the peer has consumed
+  void send_rate(std::uint64_t bytes_per_s) { send_rate_ = bytes_per_s; }
   /// @param incomplete whether a message is incomplete after these bytes
   void received(std::uint64_t bytes, bool incomplete, time_point now);
   void connection_lost();                              ///< keeps what is known of the link, forgets what was under way
 
-  std::uint64_t send_rate() const noexcept { return sending_.rate; }  ///< bytes/s; 0: not measured yet
   traffic quality() const noexcept;                                   ///< without bytes
 
   // Bytes per session, of requests asked here that have answers.
@@ -56,9 +53,8 @@ private:
 
   bool dialing_;
   std::uint64_t rtt_us_ = 0;
-  flow sending_, receiving_;
-  std::uint64_t under_way_ = 0;             // data bytes sent and not credited
-  std::uint64_t stood_ = 0;                 // of these, at the last credit
+  std::uint64_t send_rate_ = 0;
+  flow receiving_;
   bool incomplete_ = false;                 // a message was, after the last receipt
   std::map<session_id, account> sessions_;  // bounded by the calls outstanding
 };

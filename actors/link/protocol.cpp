@@ -54,24 +54,8 @@ link_actions link_protocol::on_pipe_up(std::uint64_t connection, const std::stri
   retry_at_ = time_point::max();
   decoder_.emplace();
   sequence_ = {};
-  credit_ = static_cast<std::int64_t>(link_defaults::window_bytes);
-  granted_ = unsent_ = 0;
+  granted_ = granted_bulk_ = 0;
   push_own(options_.names.own);
-  return finish(now);
-}
-
-link_actions link_protocol::on_bytes(std::uint64_t connection, std::span<const std::byte> bytes, time_point now) {
-  if (connection != connection_)
-    return {};
-  last_received_ = now;
-  feed(bytes, now);
-  return finish(now);
-}
-
-link_actions link_protocol::on_drained(std::uint64_t connection, std::uint64_t bytes, time_point now) {
-  if (connection != connection_)
-    return {};
-  unsent_ -= std::min(bytes, unsent_);
   return finish(now);
 }
 
@@ -90,10 +74,15 @@ link_actions link_protocol::on_tick(time_point now) {
   else if (connection_ != 0 && now - last_received_ >= options_.dead_after)
     end(peer + " sent nothing for " + in_ms(options_.dead_after), now);
   else if (state_ == state::up && now >= next_ping_) {
-    next_ping_ = now + options_.heartbeat;
-    push_own(ping{static_cast<std::uint64_t>(now.time_since_epoch().count())});
+    ask_for_life(now);
   }
   return finish(now);
+}
+
+void link_protocol::ask_for_life(time_point now) {
+  next_ping_ = now + options_.heartbeat;
+  window_.ping_sent();
+  push_own(ping{static_cast<std::uint64_t>(now.time_since_epoch().count())});
 }
 
 time_point link_protocol::next_tick() const {
@@ -102,7 +91,7 @@ time_point link_protocol::next_tick() const {
     case state::down: return retry_at_;
     case state::dialing: return time_point::max();
     case state::handshaking: return std::min<time_point>(dead_at, connected_at_ + link_defaults::handshake_time);
-    case state::up: return std::min(dead_at, next_ping_);
+    case state::up: return std::min({dead_at, next_ping_, window_.paced_until()});
   }
   return time_point::max();
 }
@@ -129,12 +118,16 @@ void link_protocol::broken(const caf::error& why, time_point now) {
 void link_protocol::refuse_peer(std::string sentence, time_point now) {
   ++counters_.refusals;
   push_own(failure{ec::handshake_refused, 0, sentence});
-  pump(now);
-  end("refused: " + sentence, now, true);
+  byte_buffer last_words;
+  for (auto bytes = outgoing(now); !bytes.empty(); bytes = outgoing(now)) {
+    last_words.insert(last_words.end(), bytes.begin(), bytes.end());
+    unit_sent_ += bytes.size();
+  }
+  end("refused: " + sentence, now, true, std::move(last_words));
 }
 
-void link_protocol::end(std::string reason, time_point now, bool refused) {
-  actions_.push_back(close_pipe{connection_, reason});
+void link_protocol::end(std::string reason, time_point now, bool refused, byte_buffer last_words) {
+  actions_.push_back(close_pipe{connection_, reason, std::move(last_words)});
   lose(std::move(reason), now, refused);
 }
 
@@ -143,6 +136,9 @@ void link_protocol::lose(std::string reason, time_point now, bool refused) {
   connection_ = 0;
   decoder_.reset();
   queue_.clear();
+  unit_.clear();
+  unit_sent_ = 0;
+  window_.connection_lost();
   meter_.connection_lost();
   retry_at_ = now + backoff(refused);
   actions_.push_back(peer_down{std::move(reason)});
@@ -161,7 +157,7 @@ std::chrono::nanoseconds link_protocol::backoff(bool refused) {
 }
 
 link_actions link_protocol::finish(time_point now) {
-  pump(now);
+  return_undelivered();
   if (state_ == state::down && now >= retry_at_) {
     state_ = state::dialing;
     retry_at_ = time_point::max();

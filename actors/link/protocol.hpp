@@ -7,6 +7,7 @@
 #include "actors/link/handshake.hpp"
 #include "actors/link/link_meter.hpp"
 #include "actors/link/send_queue.hpp"
+#include "actors/link/send_window.hpp"
 #include "actors/link/sequence_check.hpp"
 #include "actors/planted.hpp"
 #include "messages/codec.hpp"
@@ -23,8 +24,7 @@ namespace virga {
 // -- actions, to be carried out in order -------------------------------------------------------------------------------
 
 struct open_pipe {};
-struct close_pipe { std::uint64_t connection = 0; std::string reason; };
-struct send_bytes { std::uint64_t connection = 0; byte_buffer data; };
+struct close_pipe { std::uint64_t connection = 0; std::string reason; byte_buffer last_words; };
 struct deliver_frame { frame message; };  ///< a request or an answer; never one of the link's own frames
 /// A sound message with contents that are not taken: a failure for the asker, here or at the peer.
 struct refused_frame { header hdr; failure why; };
@@ -32,8 +32,8 @@ struct peer_up { hello peer; };
 struct peer_roles { std::vector<role_status> roles; };
 struct peer_down { std::string reason; };
 
-using link_action = std::variant<open_pipe, close_pipe, send_bytes, deliver_frame, refused_frame, undelivered, peer_up,
-                                 peer_roles, peer_down>;
+using link_action = std::variant<open_pipe, close_pipe, deliver_frame, refused_frame, undelivered, peer_up, peer_roles,
+                                 peer_down>;
 using link_actions = std::vector<link_action>;
 
 struct protocol_options {
@@ -67,13 +67,21 @@ public:
   // Events. Time never runs backwards. Events of older connections are ignored.
   link_actions start(time_point now);
   link_actions on_pipe_up(std::uint64_t connection, const std::string& peer_name, time_point now);
-  link_actions on_bytes(std::uint64_t connection, std::span<const std::byte> bytes, time_point now);
-  link_actions on_drained(std::uint64_t connection, std::uint64_t bytes, time_point now);
   link_actions on_pipe_down(std::uint64_t connection, const std::string& reason, time_point now);
   link_actions on_tick(time_point now);
   /// Sends a request or an answer. Not up or queue full: comes back as `undelivered`.
   link_actions send(frame f, time_point now);
   link_actions roles_changed(std::vector<role_status> roles, time_point now);
+
+  // Bytes. Whoever carries them out moves what there is after each event.
+  /// The connection in use; 0: none.
+  std::uint64_t connection() const noexcept { return connection_; }
+  /// Where its next received bytes go, and then: so many were put there.
+  std::span<std::byte> room() { return decoder_->room(); }
+  link_actions on_received(std::size_t bytes, time_point now);
+  /// What has to be sent next, empty when nothing may, and then: so many of these bytes were taken.
+  std::span<const std::byte> outgoing(time_point now);
+  link_actions on_sent(std::size_t bytes, time_point now);
 
   /// When on_tick() is due; time_point::max() when nothing waits for time.
   time_point next_tick() const;
@@ -81,11 +89,11 @@ public:
   state current() const noexcept { return state_; }
   bool is_up() const noexcept { return state_ == state::up; }
   link_meter& meter() noexcept { return meter_; }
+  const send_window& window() const noexcept { return window_; }
   const protocol_counters& counters() const noexcept { return counters_; }
   std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
 
 private:
-  void feed(std::span<const std::byte> bytes, time_point now);
   void take(received& r, time_point now);
   bool in_turn(const received& r);
   void greeted(payload& body, time_point now);
@@ -93,13 +101,14 @@ private:
   bool for_running_role(const frame& f);
   void broken(const caf::error& why, time_point now);
   void refuse_peer(std::string sentence, time_point now);
-  void end(std::string reason, time_point now, bool refused = false);
+  void end(std::string reason, time_point now, bool refused = false, byte_buffer last_words = {});
+  void ask_for_life(time_point now);
   void lose(std::string reason, time_point now, bool refused = false);
   std::chrono::nanoseconds backoff(bool refused);
   void push_own(payload body);
-  void grant();
-  void pump(time_point now);
-  std::size_t slice_bytes() const;
+  void grant(time_point now, bool all);
+  bool next_unit(time_point now);
+  void return_undelivered();
   link_actions finish(time_point now);
 
   protocol_options options_;
@@ -115,9 +124,11 @@ private:
   std::optional<frame_decoder> decoder_;
   sequence_check sequence_;
   link_meter meter_;
-  std::int64_t credit_ = 0;             // data bytes that may still be sent; below 0 by less than one unit
+  send_window window_;
+  byte_buffer unit_;                    // that leaves now
+  std::size_t unit_sent_ = 0;           // bytes of it that have left
   std::uint64_t granted_ = 0;           // data bytes received that credit was given back for
-  std::uint64_t unsent_ = 0;            // bytes that the pipe has not taken yet
+  std::uint64_t granted_bulk_ = 0;      // bulk bytes received at that time
   protocol_counters counters_;
   link_actions actions_;
 };

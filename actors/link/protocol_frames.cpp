@@ -10,7 +10,9 @@ namespace virga {
 namespace {
 
 bool may_be_sliced(const received& r) {
-  return r.refused || std::holds_alternative<verify>(r.value.body) || std::holds_alternative<verified>(r.value.body);
+  auto& body = r.value.body;
+  return r.refused || std::holds_alternative<verify>(body) || std::holds_alternative<verified>(body)
+         || std::holds_alternative<kv_slice>(body);
 }
 
 bool is_request(const payload& body) {
@@ -26,26 +28,22 @@ bool has_answer(const payload& body) {
 
 // -- receiving ---------------------------------------------------------------------------------------------------------
 
-void link_protocol::feed(std::span<const std::byte> bytes, time_point now) {
-  auto all = bytes.size();
-  while (!bytes.empty() && connection_ != 0) {
-    auto part = bytes.first(std::min(bytes.size(), frame_reader::feed_bytes));
-    bytes = bytes.subspan(part.size());
-    if (auto e = decoder_->feed(part))
-      return broken(e, now);
-    while (connection_ != 0) {
-      auto r = decoder_->next(now);
-      if (!r)
-        return broken(r.error(), now);
-      if (!*r)
-        break;
+link_actions link_protocol::on_received(std::size_t bytes, time_point now) {
+  last_received_ = now;
+  decoder_->filled(bytes);
+  while (connection_ != 0) {
+    auto r = decoder_->next(now);
+    if (!r) {
+      broken(r.error(), now);
+    } else if (*r) {
       take(**r, now);
+    } else {
+      meter_.received(bytes, decoder_->incomplete(), now);
+      grant(now, false);
+      break;
     }
   }
-  if (connection_ == 0)
-    return;
-  meter_.received(all, decoder_->incomplete(), now);
-  grant();
+  return finish(now);
 }
 
 void link_protocol::take(received& r, time_point now) {
@@ -98,16 +96,19 @@ void link_protocol::greeted(payload& body, time_point now) {
 
 void link_protocol::own_frame(payload& body, time_point now) {
   if (auto x = std::get_if<ping>(&body)) {
+    grant(now, true);
     push_own(pong{x->stamp});
   } else if (auto y = std::get_if<pong>(&body)) {
     auto sent = time_point{std::chrono::nanoseconds{static_cast<std::int64_t>(y->stamp)}};
-    if (sent <= now && now - sent <= options_.dead_after)
+    if (sent <= now && now - sent <= options_.dead_after) {
       meter_.round_trip(now - sent);
+      window_.round_trip(now - sent, now);
+    }
   } else if (auto c = std::get_if<credit>(&body)) {
-    // A peer cannot grant more than the window, whatever it says.
-    auto more = static_cast<std::int64_t>(std::min(c->bytes, link_defaults::window_bytes));
-    credit_ = std::min(credit_ + more, static_cast<std::int64_t>(link_defaults::window_bytes));
-    meter_.credited(c->bytes, now);
+    window_.credited(*c);
+    meter_.send_rate(window_.rate());
+    if (window_.wants_ping())
+      ask_for_life(now);
   } else if (auto s = std::get_if<status>(&body)) {
     actions_.push_back(peer_roles{std::move(s->roles)});
   } else if (auto no = std::get_if<failure>(&body); no && no->code == ec::handshake_refused) {
@@ -154,44 +155,49 @@ void link_protocol::push_own(payload body) {
 }
 
 /// Gives the sender back what was consumed: slices count as they arrive, before their message is whole.
-void link_protocol::grant() {
+void link_protocol::grant(time_point now, bool all) {
   auto& bytes = decoder_->counters().bytes;
   auto consumed = bytes[1] + bytes[2] - granted_;
-  if (consumed < link_defaults::credit_step_bytes)
+  auto bulk = bytes[2] - granted_bulk_;
+  if (consumed < (all || bulk > 0 ? 1 : link_defaults::credit_bytes))
     return;
   granted_ += consumed;
-  push_own(credit{consumed});
+  granted_bulk_ += bulk;
+  auto clock = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  push_own(credit{consumed, bulk, static_cast<std::uint64_t>(clock)});
 }
 
-/// Hands the pipe what it may have: about one slice unsent, so that what is urgent never waits behind more.
-void link_protocol::pump(time_point now) {
-  auto slice = slice_bytes();
-  while (connection_ != 0 && unsent_ < slice) {
-    auto u = queue_.pop(now, slice, credit_);
-    if (!u)
-      break;
-    auto size = u->data.size();
-    unsent_ += size;
-    if (u->costs_credit) {
-      credit_ -= static_cast<std::int64_t>(size);
-      meter_.sent(size);
-      meter_.session_bytes(u->session, size, 0);
-    }
-    actions_.push_back(send_bytes{connection_, std::move(u->data)});
+std::span<const std::byte> link_protocol::outgoing(time_point now) {
+  if (connection_ == 0 || (unit_sent_ == unit_.size() && !next_unit(now)))
+    return {};
+  return std::span{unit_}.subspan(unit_sent_);
+}
+
+bool link_protocol::next_unit(time_point now) {
+  auto u = queue_.pop(now, window_.slice_bytes(), window_.open_for(now));
+  unit_ = u ? std::move(u->data) : byte_buffer{};
+  unit_sent_ = 0;
+  if (!u && queue_.empty())
+    window_.ran_dry();
+  if (u && u->costs_credit) {
+    window_.sent(unit_.size(), u->urgency, now);
+    meter_.session_bytes(u->session, unit_.size(), 0);
   }
+  return u.has_value();
+}
+
+link_actions link_protocol::on_sent(std::size_t bytes, time_point now) {
+  unit_sent_ += bytes;
+  return finish(now);
+}
+
+/// What could not be encoded, or was cancelled in time.
+void link_protocol::return_undelivered() {
   for (auto& u : queue_.take_undelivered()) {
     if (has_answer(u.message.body))
       meter_.answered(u.message.hdr.session, true);
     actions_.push_back(std::move(u));
   }
-}
-
-std::size_t link_protocol::slice_bytes() const {
-  auto rate = meter_.send_rate();
-  if (rate == 0)
-    return link_defaults::slice_bytes_unmeasured;
-  auto bytes = rate * static_cast<std::uint64_t>(link_defaults::slice_time.count()) / 1000;
-  return std::clamp<std::size_t>(bytes, link_defaults::slice_bytes_min, limits::slice_bytes);
 }
 
 } // namespace virga

@@ -16,7 +16,16 @@ const tensor* rows_of(const payload& body) {
     return &x->rows;
   if (auto x = std::get_if<verified>(&body))
     return &x->rows;
+  if (auto x = std::get_if<kv_slice>(&body))
+    return &x->rows;
   return nullptr;
+}
+
+std::size_t text_bytes(const generate& g) {
+  auto bytes = g.prompt.size() + g.answered.size() * sizeof(token_id);
+  for (auto& m : g.messages)
+    bytes += m.role.size() + m.content.size();
+  return bytes;
 }
 
 std::size_t charge_of(const payload& body) {
@@ -24,7 +33,7 @@ std::size_t charge_of(const payload& body) {
   if (auto rows = rows_of(body))
     bytes += rows->data.size();
   else if (auto g = std::get_if<generate>(&body))
-    bytes += g->prompt.size();
+    bytes += text_bytes(*g);
   else if (auto t = std::get_if<tokens>(&body))
     bytes += t->text.size() + t->ids.size() * sizeof(token_id);
   return bytes;
@@ -60,7 +69,7 @@ std::optional<failure> send_queue::push(frame&& f) {
     if (is_end(f.body))
       drop_requests({f.hdr.session, f.hdr.target});
     bytes_ += charge;
-    control_.push_back({std::move(f), charge, {}, 0});
+    control_.push_back({std::move(f), charge});
     return {};
   }
   if (bytes_ + charge > limit_)
@@ -71,7 +80,7 @@ std::optional<failure> send_queue::push(frame&& f) {
   auto& l = lanes_[key];
   auto before = l.messages.empty() ? priority::control : l.urgency();
   ++l.waiting[index(f.urgency)];
-  l.messages.push_back({std::move(f), charge, {}, 0});
+  l.messages.push_back({std::move(f), charge});
   if (before == l.urgency())
     return {};
   if (before != priority::control)
@@ -80,16 +89,15 @@ std::optional<failure> send_queue::push(frame&& f) {
   return {};
 }
 
-std::optional<send_queue::unit> send_queue::pop(time_point now, std::size_t slice_bytes, std::int64_t credit) {
-  if (auto u = pop_control(now))
-    return u;
-  if (credit <= 0)
-    return {};
-  if (auto u = pop_lane(priority::decode, now, slice_bytes))
-    return u;
-  if (credit <= static_cast<std::int64_t>(link_defaults::window_reserved_bytes))
-    return {};
-  return pop_lane(priority::bulk, now, slice_bytes);
+bool send_queue::message::ends() const { return offset >= tensor_bytes(value.body); }
+
+std::optional<send_queue::unit> send_queue::pop(time_point now, std::size_t slice_bytes, priority least) {
+  auto u = pop_control(now);
+  if (!u && least >= priority::decode)
+    u = pop_lane(priority::decode, now, slice_bytes);
+  if (!u && least >= priority::bulk)
+    u = pop_lane(priority::bulk, now, slice_bytes);
+  return u;
 }
 
 std::optional<send_queue::unit> send_queue::pop_control(time_point now) {
@@ -97,8 +105,8 @@ std::optional<send_queue::unit> send_queue::pop_control(time_point now) {
     auto m = std::move(control_.front());
     control_.pop_front();
     bytes_ -= m.charged;
-    if (begin(m, now, limits::slice_bytes))
-      return unit{std::move(m.units.front()), m.value.hdr.session, false};
+    if (auto data = next_unit(m, now, limits::slice_bytes))
+      return unit{std::move(*data), m.value.hdr.session, priority::control, false};
   }
   return {};
 }
@@ -107,7 +115,7 @@ std::optional<send_queue::unit> send_queue::pop_lane(priority urgency, time_poin
   auto& turns = turns_[index(urgency)];
   auto ready = [&](const lane_key& key) {
     auto& m = lanes_[key].messages.front();
-    return !m.units.empty() || begun_ < link_defaults::messages_begun || m.charged <= slice_bytes;
+    return m.begun || begun_ < link_defaults::messages_begun || m.charged <= slice_bytes;
   };
   for (;;) {
     auto i = std::find_if(turns.begin(), turns.end(), ready);
@@ -116,32 +124,33 @@ std::optional<send_queue::unit> send_queue::pop_lane(priority urgency, time_poin
     auto key = *i;
     turns.erase(i);
     auto& m = lanes_[key].messages.front();
-    if (m.units.empty() && !begin(m, now, slice_bytes)) {
+    auto first = !m.begun;
+    auto kind = m.value.urgency;
+    auto data = next_unit(m, now, slice_bytes);
+    if (!data || m.ends()) {
+      begun_ -= !first;
       finish_front(key);
-      continue;
-    }
-    unit u{std::move(m.units[m.next]), key.first, true};
-    if (++m.next == m.units.size())
-      finish_front(key);
-    else {
-      begun_ += m.next == 1;
+    } else {
+      begun_ += first;
       turns_[index(lanes_[key].urgency())].push_back(key);
     }
-    return u;
+    if (data)
+      return unit{std::move(*data), key.first, kind, true};
   }
 }
 
-/// Encodes a message as it begins, so that its number and what remains of its deadline are those of the moment.
-bool send_queue::begin(message& m, time_point now, std::size_t slice_bytes) {
-  m.value.sequence = sequence_ + 1;
-  auto units = encode(m.value, now, slice_bytes);
-  if (!units) {
-    undelivered_.push_back({std::move(m.value), to_failure(units.error())});
-    return false;
+/// Encodes a unit as it leaves, so that what remains of its deadline and the size of its slice are those of the moment.
+std::optional<byte_buffer> send_queue::next_unit(message& m, time_point now, std::size_t slice_bytes) {
+  if (!m.begun)
+    m.value.sequence = sequence_ + 1;
+  auto data = encode_unit(m.value, m.offset, now, slice_bytes);
+  if (!data) {
+    undelivered_.push_back({std::move(m.value), to_failure(data.error())});
+    return {};
   }
-  ++sequence_;
-  m.units = std::move(*units);
-  return true;
+  sequence_ += !m.begun;
+  m.begun = true;
+  return std::move(*data);
 }
 
 /// Takes the front message away; its lane, already out of its turn, waits for the next one or ends.
@@ -151,7 +160,6 @@ void send_queue::finish_front(const lane_key& key) {
   auto& m = l.messages.front();
   bytes_ -= m.charged;
   --l.waiting[index(m.value.urgency)];
-  begun_ -= m.units.size() > 1;
   l.messages.pop_front();
   if (l.messages.empty())
     lanes_.erase(i);
@@ -159,7 +167,7 @@ void send_queue::finish_front(const lane_key& key) {
     turns_[index(l.urgency())].push_back(key);
 }
 
-/// What has not begun to leave goes back to its asker as cancelled.
+/// What has not left whole goes back to its asker as cancelled; the receiver forgets what it has of it.
 void send_queue::drop_requests(const lane_key& key) {
   auto i = lanes_.find(key);
   if (i == lanes_.end())
@@ -167,11 +175,12 @@ void send_queue::drop_requests(const lane_key& key) {
   auto& l = i->second;
   std::erase(turns_[index(l.urgency())], key);
   std::erase_if(l.messages, [&](message& m) {
-    if (!m.units.empty() || !is_request(m.value.body))
+    if (!is_request(m.value.body))
       return false;
     bytes_ -= m.charged;
+    begun_ -= m.begun;
     --l.waiting[index(m.value.urgency)];
-    undelivered_.push_back({std::move(m.value), {ec::cancelled, 0, "it was cancelled before it left"}});
+    undelivered_.push_back({std::move(m.value), {ec::cancelled, 0, "it was cancelled before it had left"}});
     return true;
   });
   if (l.messages.empty())

@@ -1,7 +1,7 @@
 // actors/link/send_queue.hpp: what waits to be sent on one connection, and what goes next.
 //
 //   control queue    link frames, cancel, close: first, in order, free of credit; cancel and close take what their session
-//                    has asked of the role and has not begun to leave out of its lane, so nothing runs after its cancel
+//                    has asked of the role and has not left whole out of its lane, so nothing runs after its cancel
 //   lanes            one per (session, role), each in order; a lane is as urgent as its most urgent message, so a decode
 //                    message promotes the bulk of its own session before it and nothing else's
 //
@@ -37,10 +37,11 @@ public:
   struct unit {
     byte_buffer data;
     session_id session;
+    priority urgency = priority::control;
     bool costs_credit = false;
   };
-  /// The next wire unit, cut for `slice_bytes`; nothing when all is sent or `credit` (bytes) does not allow it.
-  std::optional<unit> pop(time_point now, std::size_t slice_bytes, std::int64_t credit);
+  /// The next wire unit, its slice of `slice_bytes` at most; nothing when all that is as urgent as `least` has left.
+  std::optional<unit> pop(time_point now, std::size_t slice_bytes, priority least);
 
   /// Messages that could not be encoded since the last call.
   std::vector<undelivered> take_undelivered() { return std::exchange(undelivered_, {}); }
@@ -56,8 +57,9 @@ private:
   struct message {
     frame value;
     std::size_t charged = 0;         // bytes it counts for in bytes_
-    std::vector<byte_buffer> units;  // empty until it begins
-    std::size_t next = 0;
+    bool begun = false;
+    std::size_t offset = 0;          // of its tensor's next slice
+    bool ends() const;
   };
   struct lane {
     std::deque<message> messages;
@@ -67,7 +69,7 @@ private:
 
   std::optional<unit> pop_control(time_point now);
   std::optional<unit> pop_lane(priority urgency, time_point now, std::size_t slice_bytes);
-  bool begin(message& m, time_point now, std::size_t slice_bytes);
+  std::optional<byte_buffer> next_unit(message& m, time_point now, std::size_t slice_bytes);
   void finish_front(const lane_key& key);
   void drop_requests(const lane_key& key);
 

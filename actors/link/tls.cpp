@@ -1,5 +1,7 @@
 #include "actors/link/tls.hpp"
 
+#include "actors/link/defaults.hpp"
+
 #include <boost/asio/ssl/context.hpp>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -39,6 +41,9 @@ std::unique_ptr<boost::asio::ssl::context> make_tls_context(const tls_config& id
   if (SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) != 1)
     throw bad_identity("this OpenSSL has no TLS 1.3, which links need");
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(raw, 1);
+  SSL_CTX_set_default_read_buffer_len(raw, link_defaults::read_ahead_bytes);
   SSL_CTX_set_num_tickets(raw, 0);  // a resumed session would not show its certificate again
   load(identity.ca_file, "the CA's certificate", [&](auto& e) { out->load_verify_file(identity.ca_file, e); });
   load(identity.cert_file, "the node's certificate",

@@ -1,5 +1,6 @@
 // actors/link/transport.hpp: the byte pipe below the link protocol. Two stand behind it: Asio with TLS (asio_transport.hpp)
-// and the simulation's pipe (tests/sim). Whatever happens on the pipe reaches the LINK actor as one of the messages below.
+// and the simulation's pipe (tests/sim). The link takes and gives bytes itself, straight from and into its own buffers;
+// what happens on the pipe reaches the LINK actor as one of the messages below.
 #pragma once
 
 #include "actors/interfaces.hpp"
@@ -7,6 +8,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace virga {
@@ -17,25 +19,19 @@ struct pipe_up {
   std::string peer_name;  ///< the name that the peer's certificate proved, e.g. "edge-1"
 };
 
-/// Bytes of this connection, in order.
-struct pipe_bytes {
+/// After read() or write() had to stop: there may be bytes, or room, again. Also comes once after pipe_up.
+struct pipe_ready {
   std::uint64_t connection = 0;
-  byte_buffer data;
 };
 
-/// The connection is gone, or could not be made; one sentence says why. No more bytes of it follow.
+/// The connection is gone, or could not be made; one sentence says why. It gives and takes no more bytes.
 struct pipe_down {
   std::uint64_t connection = 0;
   std::string reason;
 };
 
-/// The pipe has taken `bytes` more of what it was given; the link keeps what is unsent to about one slice.
-struct pipe_drained {
-  std::uint64_t connection = 0;
-  std::uint64_t bytes = 0;
-};
-
-/// The pipe's end that the link holds. Called from the link actor only; never blocks.
+/// The pipe's end that the link holds. Called from the link actor only; never blocks. Calls for a connection that is gone
+/// do nothing.
 class transport {
 public:
   virtual ~transport() = default;
@@ -44,20 +40,25 @@ public:
   /// the link decides when (back-off).
   virtual void open() = 0;
 
-  /// Takes the bytes of whole wire units for this connection; ignored when the connection is gone.
-  virtual void send(std::uint64_t connection, byte_buffer data) = 0;
+  /// Takes bytes, in order. What it took may wait inside until flush().
+  /// @returns how many it took; when not all, pipe_ready follows
+  virtual std::size_t write(std::uint64_t connection, std::span<const std::byte> bytes) = 0;
 
-  /// Ends the connection; pipe_down follows.
+  /// Sends what write() took.
+  virtual void flush(std::uint64_t connection) = 0;
+
+  /// Puts received bytes into `room`. @returns how many; with none, pipe_ready follows when there are some
+  virtual std::size_t read(std::uint64_t connection, std::span<std::byte> room) = 0;
+
+  /// Ends the connection once what was written has left; pipe_down follows.
   virtual void close(std::uint64_t connection, const std::string& reason) = 0;
 };
 
 /// What a transport tells its link.
-using pipe_events = caf::typed_actor<caf::reacts_to<pipe_up>, caf::reacts_to<pipe_bytes>, caf::reacts_to<pipe_down>,
-                                     caf::reacts_to<pipe_drained>>;
+using pipe_events = caf::typed_actor<caf::reacts_to<pipe_up>, caf::reacts_to<pipe_ready>, caf::reacts_to<pipe_down>>;
 
 } // namespace virga
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(virga::pipe_up)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(virga::pipe_bytes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(virga::pipe_ready)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(virga::pipe_down)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(virga::pipe_drained)

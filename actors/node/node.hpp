@@ -18,6 +18,8 @@ struct node_stubs {
 struct node_parts {
   /// Makes the pipe of one link; its events go to `events`.
   std::function<std::unique_ptr<transport>(const link_config&, pipe_events events)> make_transport;
+  /// Where links run; empty: like all other actors (the simulation). See spawn_link.
+  std::function<caf::execution_unit*(caf::actor_system&)> link_host;
   /// Starts a gateway; empty in the simulation. The node keeps the handle, supervises it and ends it first.
   /// @throws std::runtime_error with one sentence when it cannot start (port in use, no keys off loopback)
   std::function<caf::actor(caf::actor_system&, const gateway_config&, const node_stubs&, node)> start_gateway;

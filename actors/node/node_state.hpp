@@ -59,7 +59,7 @@ private:
   child* spawn_source(const role_config& c, engine_entry& e, const std::string& name);
   void spawn_verifier(role_entry& r, const std::string& name);
   void spawn_sessions();
-  void spawn_link(std::size_t index);
+  void add_link(std::size_t index);
   void spawn_gateway(const gateway_config& c);
   template <class Role>
   stub_of<Role> spawn_stub(role kind, const std::string& name);

@@ -31,7 +31,7 @@ void node_state::spawn_all() {
   stubs.remote_sessions = spawn_stub<session_host>(role::session_host, "session host at the peer");
   links_.resize(config.links.size());
   for (std::size_t i = 0; i < config.links.size(); ++i)
-    spawn_link(i);
+    add_link(i);
   for (const auto& g : config.gateways)
     if (parts.start_gateway)
       spawn_gateway(g);
@@ -150,7 +150,7 @@ void node_state::spawn_sessions() {
     });
 }
 
-void node_state::spawn_link(std::size_t index) {
+void node_state::add_link(std::size_t index) {
   child c;
   c.name = "link " + config.links[index].peer_site + "/" + config.links[index].peer_node;
   c.order = end_order::links;
@@ -160,7 +160,8 @@ void node_state::spawn_link(std::size_t index) {
     options.config = l;
     options.own = own_hello(l);
     options.seed = kids_->random();
-    links_[index] = self->spawn(make_link, std::move(options), parts.make_transport, node{node_actor{self}}, offered());
+    auto host = parts.link_host ? parts.link_host(self->system()) : nullptr;
+    links_[index] = spawn_link(self->system(), host, std::move(options), parts.make_transport, node{node_actor{self}}, offered());
     return caf::actor_cast<caf::actor>(links_[index]);
   };
   c.lost = [this, index](std::uint64_t, const std::string& why) {

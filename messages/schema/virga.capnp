@@ -34,8 +34,8 @@ struct Frame {
     tokens @22 :Tokens;             # a piece of the answer
     outcome @23 :Outcome;           # how the session ended
     failure @24 :Failure;           # the role could not do it
-    kvSlice @25 :KvSlice;           # reserved: answered with ec::unsupported
-    sketch @26 :Sketch;             # reserved: answered with ec::unsupported
+    kvSlice @25 :KvSlice;           # keys and values of one layer
+    sketch @26 :Sketch;             # an answer's outline
   }
 }
 
@@ -76,7 +76,10 @@ struct Stamp {
 }
 
 struct Credit {
-  bytes @0 :UInt64;   # consumed since the last credit
+  bytes @0 :UInt64;        # consumed since the last credit
+  bulkBytes @2 :UInt64;    # of these, of bulk
+  receivedUs @1 :UInt64;   # the consumer's clock at the last of them, microseconds: what came between two credits over
+                           # what passed between them is the link's rate
 }
 
 struct Generate {
@@ -96,6 +99,7 @@ struct Generate {
   presencePenalty @13 :Float64;
   frequencyPenalty @14 :Float64;
   logitBias @15 :List(TokenBias);
+  answered @16 :List(UInt32);      # tokens of the answer that the asker has; the answer goes on behind them
 }
 
 struct ChatMessage {
@@ -172,7 +176,7 @@ struct Failure {
   text @2 :Text;       # one sentence
 }
 
-# Reserved: keys and values of one layer, for migration and prefix caches.
+# Keys and values of one layer, for migration and prefix caches. Sliced like every tensor.
 struct KvSlice {
   stage @0 :UInt32;           # stage of the shard
   layer @1 :UInt32;           # decoder layer
@@ -180,7 +184,7 @@ struct KvSlice {
   tensor @3 :Tensor;          # [count, 2 * kv heads * head size], keys before values
 }
 
-# Reserved: a sketch of an answer, to be expanded point by point.
+# A sketch of an answer, to be expanded point by point (PICE).
 struct Sketch {
   level @0 :UInt32;         # length class, 0 the shortest
   points @1 :List(Point);   # in the answer's order

@@ -30,13 +30,33 @@ inline protocol_options cloud_options() {
 struct side {
   explicit side(protocol_options o) : name{o.names.own.node}, protocol{std::move(o)} {}
 
+  /// The next unit, whole; empty when none may leave.
+  byte_buffer next(time_point now) {
+    auto bytes = protocol.outgoing(now);
+    byte_buffer unit{bytes.begin(), bytes.end()};
+    take(protocol.on_sent(unit.size(), now));
+    return unit;
+  }
+  /// Receives bytes as from a pipe.
+  void receive(std::span<const std::byte> bytes, time_point now) {
+    while (!bytes.empty() && protocol.connection() != 0) {
+      auto room = protocol.room();
+      auto size = std::min(room.size(), bytes.size());
+      std::copy_n(bytes.begin(), size, room.begin());
+      bytes = bytes.subspan(size);
+      take(protocol.on_received(size, now));
+    }
+  }
   void take(link_actions actions) {
     for (auto& a : actions)
       std::visit([this](auto& x) { act(x); }, a);
   }
   void act(open_pipe&) { ++opens; }
-  void act(close_pipe& x) { closes.push_back(x.reason); }
-  void act(send_bytes& x) { outbox.push_back(std::move(x.data)); }
+  void act(close_pipe& x) {
+    closes.push_back(x.reason);
+    if (!x.last_words.empty())
+      outbox.push_back(std::move(x.last_words));
+  }
   void act(deliver_frame& x) { got.push_back(std::move(x.message)); }
   void act(refused_frame& x) { refused.push_back(x.why); }
   void act(undelivered& x) { back.push_back(std::move(x)); }
@@ -47,7 +67,7 @@ struct side {
   std::string name;
   link_protocol protocol;
   int opens = 0;
-  std::deque<byte_buffer> outbox;
+  std::deque<byte_buffer> outbox;  // on the wire
   std::vector<std::string> closes, downs;
   std::vector<frame> got;
   std::vector<failure> refused;
@@ -55,6 +75,17 @@ struct side {
   std::vector<hello> ups;
   std::vector<std::vector<role_status>> roles;
 };
+
+/// Bytes as they come from a connection.
+inline void put(frame_decoder& decoder, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    auto room = decoder.room();
+    auto size = std::min(room.size(), bytes.size());
+    std::copy_n(bytes.begin(), size, room.begin());
+    decoder.filled(size);
+    bytes = bytes.subspan(size);
+  }
+}
 
 struct link_pair {
   explicit link_pair(protocol_options e = edge_options(), protocol_options c = cloud_options())
@@ -78,12 +109,22 @@ struct link_pair {
   /// Carries one wire unit; @returns false when there is none.
   bool carry(side& from, side& to) {
     if (from.outbox.empty())
+      send(from);
+    if (from.outbox.empty())
       return false;
     auto data = std::move(from.outbox.front());
     from.outbox.pop_front();
-    from.take(from.protocol.on_drained(connection, data.size(), now));
-    to.take(to.protocol.on_bytes(connection, data, now));
+    if (to.protocol.connection() == connection)
+      to.receive(data, now);
     return true;
+  }
+  /// Puts the next unit on the wire; @returns its size, 0 when none may leave.
+  std::size_t send(side& from) {
+    auto unit = from.next(now);
+    auto size = unit.size();
+    if (size > 0)
+      from.outbox.push_back(std::move(unit));
+    return size;
   }
   void settle() {
     while (carry(edge, cloud) || carry(cloud, edge)) {

@@ -135,7 +135,8 @@ TEST_CASE("a silent peer is dead after dead_after, a talking one is not", "[acto
   while (p.edge.protocol.is_up()) {  // bytes vanish from here on
     p.now = p.edge.protocol.next_tick();
     p.edge.take(p.edge.protocol.on_tick(p.now));
-    p.edge.outbox.clear();
+    while (!p.edge.next(p.now).empty()) {
+    }
   }
   CHECK(p.now - cut_at <= 2500ms);
   CHECK(p.now - cut_at >= 2000ms);
@@ -157,6 +158,7 @@ TEST_CASE("the round trip is that of ping and pong", "[actors][link]") {
   link_pair p;
   p.up();
   p.edge.take(p.edge.protocol.on_tick(p.now));
+  p.send(p.edge);
   p.now += 30ms;
   p.settle();
   CHECK(p.edge.protocol.meter().quality().rtt_us == 30'000);
@@ -167,14 +169,15 @@ TEST_CASE("copies and strays are refused and counted", "[actors][link]") {
   p.up();
   p.edge.take(p.edge.protocol.send(tokens_frame(1, 0), p.now));
   p.edge.take(p.edge.protocol.send(tokens_frame(1, 1), p.now));
+  p.send(p.edge);
   auto first = p.edge.outbox[0];
   p.settle();
-  p.cloud.take(p.cloud.protocol.on_bytes(p.connection, first, p.now));
+  p.cloud.receive(first, p.now);
   CHECK(p.cloud.got.size() == 2);
   CHECK(p.cloud.protocol.counters().duplicates == 1);
   auto stray = tokens_frame(1, 2);
   stray.sequence = 500;
-  p.cloud.take(p.cloud.protocol.on_bytes(p.connection, encode(stray, p.now)->front(), p.now));
+  p.cloud.receive(encode(stray, p.now)->front(), p.now);
   CHECK(p.cloud.got.size() == 2);
   CHECK(p.cloud.protocol.counters().out_of_order == 1);
   CHECK(p.cloud.protocol.is_up());
@@ -211,7 +214,7 @@ TEST_CASE("bytes that are no frames end the connection with a sentence", "[actor
   link_pair p;
   p.up();
   byte_buffer junk(64, std::byte{0x47});
-  p.cloud.take(p.cloud.protocol.on_bytes(p.connection, junk, p.now));
+  p.cloud.receive(junk, p.now);
   CHECK_THAT(p.cloud.downs.back(), Contains("bytes from edge-1 are no frames"));
   CHECK(p.cloud.protocol.counters().broken_streams == 1);
 }
@@ -228,57 +231,52 @@ TEST_CASE("a prompt larger than the window stalls at it and goes on with credit"
   p.up();
   p.edge.take(p.edge.protocol.send(verify_frame(1, 4096), p.now));  // 16 MiB
   std::size_t sent = 0;
-  while (!p.edge.outbox.empty()) {  // the cloud gets nothing yet
-    auto size = p.edge.outbox.front().size();
+  while (auto size = p.send(p.edge))  // the cloud gets nothing yet
     sent += size;
-    p.cloud.outbox.push_back(std::move(p.edge.outbox.front()));
-    p.edge.outbox.pop_front();
-    p.edge.take(p.edge.protocol.on_drained(p.connection, size, p.now));
-  }
-  CHECK(sent <= link_defaults::window_bytes);
-  CHECK(sent > link_defaults::window_bytes / 2);
-  auto held = std::move(p.cloud.outbox);
-  p.cloud.outbox.clear();
-  for (auto& data : held)
-    p.cloud.take(p.cloud.protocol.on_bytes(p.connection, data, p.now));
+  CHECK(sent <= link_defaults::window_bytes_unmeasured);
+  CHECK(sent > link_defaults::window_bytes_unmeasured / 2);
   p.settle();
   REQUIRE(p.cloud.got.size() == 1);
   CHECK(std::get<verify>(p.cloud.got[0].body).rows.data.size() == 16u << 20);
 }
 
-TEST_CASE("the pipe gets about one slice at a time, and urgent messages wait for no more", "[actors][link]") {
+TEST_CASE("urgent messages leave before the rest of a large one", "[actors][link]") {
   link_pair p;
   p.up();
   p.edge.take(p.edge.protocol.send(verify_frame(1, 1024), p.now));
-  std::size_t ahead = 0;
-  for (auto& data : p.edge.outbox)
-    ahead += data.size();
-  CHECK(ahead <= 2 * link_defaults::slice_bytes_unmeasured);
+  p.send(p.edge);
   p.edge.take(p.edge.protocol.send(verify_frame(2, 1), p.now));
   p.settle();
   REQUIRE(p.cloud.got.size() == 2);
   CHECK(p.cloud.got[0].hdr.session.lo == 2);
 }
 
-TEST_CASE("a slow link gets small slices", "[actors][link]") {
+TEST_CASE("what is incomplete when its session is cancelled never arrives, and costs no more", "[actors][link]") {
   link_pair p;
   p.up();
-  std::size_t largest = 0;
-  for (int message = 0; message < 3; ++message) {
-    p.edge.take(p.edge.protocol.send(verify_frame(1, 512), p.now));
-    largest = 0;
-    while (!p.edge.outbox.empty()) {
-      largest = std::max(largest, p.edge.outbox.front().size());
-      p.now += std::chrono::microseconds(p.edge.outbox.front().size());  // 1 MB/s
-      p.carry(p.edge, p.cloud);
-      while (p.carry(p.cloud, p.edge)) {
-      }
-    }
-  }
-  CHECK(p.edge.protocol.meter().send_rate() > 900'000);
-  CHECK(p.edge.protocol.meter().send_rate() < 1'100'000);
-  CHECK(p.cloud.protocol.meter().quality().up_bytes_per_s > 900'000);
-  CHECK(largest < 12'000);
+  p.edge.take(p.edge.protocol.send(verify_frame(1, 1024), p.now));
+  p.send(p.edge);
+  p.edge.take(p.edge.protocol.send({head(1), 0, {}, close_session{}}, p.now));
+  p.settle();
+  REQUIRE(p.cloud.got.size() == 1);
+  CHECK(std::holds_alternative<close_session>(p.cloud.got[0].body));
+  REQUIRE(p.edge.back.size() == 1);
+  CHECK(p.edge.back[0].why.code == ec::cancelled);
+  p.edge.take(p.edge.protocol.send(verify_frame(2, 1024), p.now));
+  p.settle();
+  CHECK(p.cloud.got.size() == 2);
+  CHECK(p.edge.protocol.queued_bytes() == 0);
+}
+
+TEST_CASE("a sketch and keys and values cross a link like everything else", "[actors][link]") {
+  link_pair p;
+  p.up();
+  p.edge.take(p.edge.protocol.send({head(1), 0, {}, sketch{2, {{"first", 30}, {"second", 40}}}}, p.now));
+  p.edge.take(p.edge.protocol.send({head(1), 0, {}, kv_slice{0, 3, 128, {dtype::f32, 100, 512, byte_buffer(204'800)}}}, p.now));
+  p.settle();
+  REQUIRE(p.cloud.got.size() == 2);
+  CHECK(std::get<sketch>(p.cloud.got[0].body).points.at(1).text == "second");
+  CHECK(std::get<kv_slice>(p.cloud.got[1].body).rows.rows == 100);
 }
 
 TEST_CASE("a newer connection takes the place of the old one", "[actors][link]") {

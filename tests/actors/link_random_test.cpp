@@ -23,6 +23,7 @@ struct history {
       from.take(from.protocol.send(verify_frame(session, static_cast<std::uint32_t>(1 + pick(60)), unit), p.now));
     else
       from.take(from.protocol.send({head(session, unit), 0, {}, opened{unit, 0}}, p.now));
+    p.send(from);
   }
   void reconnect() {
     p.cut();
@@ -83,6 +84,8 @@ TEST_CASE("a thousand random histories lose, double and reorder nothing", "[acto
       REQUIRE(h.check(h.p.cloud, true));
     }
     h.p.settle();
+    for (int i = 0; i < 600 && h.p.edge.protocol.queued_bytes() + h.p.cloud.protocol.queued_bytes() > 0; ++i)
+      h.p.pass(100ms);  // what waits for its pace
     INFO("seed " << seed << " at the end");
     REQUIRE(h.check(h.p.edge, true));
     REQUIRE(h.check(h.p.cloud, true));

@@ -1,6 +1,7 @@
 // Links over real loopback sockets: who gets in, who does not, and what happens when a peer goes.
 #include "actors/link/asio_transport.hpp"
 #include "actors/link/certificates.hpp"
+#include "actors/link/hosted.hpp"
 #include "actors/link/link.hpp"
 #include "actors/link/tls.hpp"
 #include "messages/type_ids.hpp"
@@ -104,35 +105,74 @@ struct pipe_event {
   std::uint64_t bytes = 0;
 };
 
+/// Something to do with a transport on its thread.
+struct pipe_order {
+  std::function<void(transport&)> run;
+};
+
+} // namespace
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(pipe_order)
+
+namespace {
+
+using pipe_end = pipe_events::extend_with<caf::typed_actor<caf::reacts_to<pipe_order>>>;
+
+class end_instance : public hosted<pipe_end::base> {
+public:
+  end_instance(caf::actor_config& config, caf::execution_unit* host, events<pipe_event>& seen,
+               std::function<std::unique_ptr<transport>(pipe_events)> make)
+    : hosted(config, host), seen_{seen}, make_{std::move(make)} {}
+
+protected:
+  pipe_end::behavior_type make_behavior() override {
+    pipe_ = make_(pipe_events{this});
+    return {[this](pipe_up& x) { seen_.add({"up", x.connection, x.peer_name}); },
+            [this](pipe_ready& x) { read(x.connection); },
+            [this](pipe_down& x) { seen_.add({"down", x.connection, x.reason}); },
+            [this](pipe_order& x) { x.run(*pipe_); }};
+  }
+
+private:
+  void read(std::uint64_t connection) {
+    std::string text(4096, '\0');
+    while (auto n = pipe_->read(connection, std::as_writable_bytes(std::span{text})))
+      seen_.add({"bytes", connection, text.substr(0, n), n});
+  }
+
+  events<pipe_event>& seen_;
+  std::function<std::unique_ptr<transport>(pipe_events)> make_;
+  std::unique_ptr<transport> pipe_;
+};
+
 struct sockets {
   sockets() { spdlog::set_level(spdlog::level::off); }
 
-  /// A pipe whose events the test reads.
+  /// A pipe whose events the test reads. Its transport belongs to an actor on the network's thread.
   struct end {
     events<pipe_event> seen;
-    pipe_events actor;
-    std::unique_ptr<transport> pipe;
+    pipe_end actor;
     std::optional<pipe_event> wait(const std::string& what) {
       return seen.wait([&](auto& e) { return e.what == what; });
+    }
+    void tell(std::function<void(transport&)> what) { caf::anon_send(actor, pipe_order{std::move(what)}); }
+    void say(const std::string& words) {
+      tell([words](transport& t) {
+        t.write(1, std::as_bytes(std::span{words}));
+        t.flush(1);
+      });
     }
   };
   std::unique_ptr<end> make_end(network& n, const link_config& c) {
     auto out = std::make_unique<end>();
-    auto& to = out->seen;
-    out->actor = sys.spawn([&to]() -> pipe_events::behavior_type {
-      return {[&to](pipe_up& x) { to.add({"up", x.connection, x.peer_name}); },
-              [&to](pipe_bytes& x) {
-                to.add({"bytes", x.connection, {reinterpret_cast<char*>(x.data.data()), x.data.size()}, x.data.size()});
-              },
-              [&to](pipe_down& x) { to.add({"down", x.connection, x.reason}); },
-              [&to](pipe_drained& x) { to.add({"drained", x.connection, "", x.bytes}); }};
-    });
-    out->pipe = n.make_transport(c, out->actor);
-    out->pipe->open();
+    caf::actor_config config{n.host(sys)};
+    auto make = [&n, c](pipe_events to) { return n.make_transport(c, std::move(to)); };
+    out->actor = caf::actor_cast<pipe_end>(
+      sys.spawn_class<end_instance, caf::no_spawn_options>(config, n.host(sys), out->seen, make));
+    out->tell([](transport& t) { t.open(); });
     return out;
   }
   void finish(std::unique_ptr<end>& e) {
-    e->pipe.reset();
     caf::scoped_actor self{sys};
     self->send_exit(e->actor, caf::exit_reason::user_shutdown);
     self->wait_for(e->actor);
@@ -170,11 +210,6 @@ struct sockets {
     finish(client);
     finish(server);
     return down ? down->text : "nothing";
-  }
-
-  static byte_buffer bytes(const std::string& text) {
-    auto p = reinterpret_cast<const std::byte*>(text.data());
-    return {p, p + text.size()};
   }
 
   config cfg;
@@ -229,12 +264,13 @@ TEST_CASE_METHOD(sockets, "two nodes of one deployment connect and carry bytes",
   CHECK(client->wait("up")->text == "cloud-1");
   REQUIRE(server->wait("up"));
   CHECK(server->wait("up")->text == "edge-1");
-  client->pipe->send(1, bytes("hello"));
+  client->say("hello");
   REQUIRE(server->wait("bytes"));
   CHECK(server->wait("bytes")->text == "hello");
-  CHECK(client->wait("drained")->bytes == 5);
-  server->pipe->send(1, bytes("the last words"));
-  server->pipe->close(1, "enough");
+  server->tell([](transport& t) {
+    t.write(1, std::as_bytes(std::span{"the last words", 14}));
+    t.close(1, "enough");
+  });
   REQUIRE(client->wait("bytes"));
   CHECK(client->wait("bytes")->text == "the last words");
   CHECK(client->wait("down"));
@@ -319,7 +355,7 @@ TEST_CASE_METHOD(sockets, "strays are closed and disturb nobody", "[actors][link
   for (int i = 0; i < 200 && cloud.counters().strays < 4; ++i)
     std::this_thread::sleep_for(5ms);
   CHECK(cloud.counters().strays == 4);
-  client->pipe->send(1, bytes("still here"));
+  client->say("still here");
   CHECK(server->wait("bytes"));
   CHECK_FALSE(server->seen.wait([](auto& x) { return x.what == "down"; }, 0ms));
   finish(client);
@@ -364,7 +400,7 @@ struct links : sockets {
     o.own.node = name;
     o.own.site = site;
     auto make = [&n](const link_config& x, pipe_events e) { return n.make_transport(x, std::move(e)); };
-    return sys.spawn(make_link, o, make, node_of(peers), offered);
+    return spawn_link(sys, n.host(sys), o, make, node_of(peers), offered);
   }
   void stop(const link_actor& l) {
     caf::scoped_actor self{sys};
@@ -388,8 +424,8 @@ TEST_CASE_METHOD(links, "a killed peer is noticed at once, and the link comes ba
   REQUIRE(cloud_peers.wait(up));
   edge_peers.clear();
   auto begun = std::chrono::steady_clock::now();
-  cloud.reset();
   stop(c);
+  cloud.reset();
   REQUIRE(edge_peers.wait(down));
   CHECK(std::chrono::steady_clock::now() - begun < 200ms);
   cloud = std::make_unique<network>(ids().of("cloud-1"));

@@ -178,7 +178,7 @@ struct two_nodes : sim {
   node_parts parts{[this](const link_config& c, pipe_events events) {
                      return pipe->attach(c.dial ? sim_pipe::dialer : sim_pipe::acceptor, std::move(events));
                    },
-                   {}};
+                   {}, {}};
   node_actor cloud, edge;
   std::vector<caf::actor> watchers;
   std::uint64_t sessions = 0;

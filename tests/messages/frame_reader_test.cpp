@@ -49,7 +49,7 @@ TEST_CASE("a stream may come in pieces of any size", "[messages][frame_reader]")
     frame_decoder decoder;
     std::size_t seen = 0;
     for (std::size_t at = 0; at < wire.size(); at += step) {
-      REQUIRE_FALSE(decoder.feed(std::span{wire}.subspan(at, std::min(step, wire.size() - at))));
+      put(decoder, std::span{wire}.subspan(at, std::min(step, wire.size() - at)));
       for (auto m = decoder.next(clock_start); m && *m; m = decoder.next(clock_start))
         REQUIRE(same((*m)->value, frames.at(seen++)));
     }
@@ -76,7 +76,7 @@ TEST_CASE("every flipped bit of every kind of message is noticed", "[messages][f
 TEST_CASE("a wrong length ends the connection before its bytes come", "[messages][frame_reader]") {
   auto length = GENERATE(as<std::uint32_t>{}, 0, 7, 12, limits::frame_bytes + 8, 0xfffffff8, 0xffffffff);
   frame_reader reader;
-  REQUIRE_FALSE(reader.feed(with_length(length)));
+  put(reader, with_length(length));
   auto next = reader.next();
   REQUIRE_FALSE(next);
   CHECK(next.error() == ec::bad_frame);
@@ -84,13 +84,13 @@ TEST_CASE("a wrong length ends the connection before its bytes come", "[messages
 
 TEST_CASE("the largest length is allowed", "[messages][frame_reader]") {
   frame_reader reader;
-  REQUIRE_FALSE(reader.feed(with_length(limits::frame_bytes)));
+  put(reader, with_length(limits::frame_bytes));
   auto next = reader.next();
   REQUIRE(next);
   CHECK_FALSE(*next);
   auto unit = unit_of(byte_buffer(limits::frame_bytes));
   frame_reader other;
-  REQUIRE_FALSE(other.feed(unit));
+  put(other, unit);
   auto body = other.next();
   REQUIRE(body);
   REQUIRE(*body);
@@ -103,26 +103,24 @@ TEST_CASE("a broken stream stays broken", "[messages][frame_reader]") {
   auto bad = good;
   bad.back() ^= std::byte{1};
   frame_reader reader;
-  REQUIRE_FALSE(reader.feed(bad));
+  put(reader, bad);
   REQUIRE_FALSE(reader.next());
-  CHECK(reader.feed(good) == ec::bad_frame);
+  put(reader, good);
+  CHECK(reader.next().error() == ec::bad_frame);
   frame_decoder decoder;
-  REQUIRE_FALSE(decoder.feed(bad));
+  put(decoder, bad);
   REQUIRE_FALSE(decoder.next(clock_start));
-  decoder.feed(good);
+  put(decoder, good);
   auto next = decoder.next(clock_start);
   REQUIRE_FALSE(next);
   CHECK(next.error() == ec::bad_frame);
   CHECK(decoder.counters().broken == 1);
 }
 
-TEST_CASE("a reader holds one unit and one feed at most", "[messages][frame_reader]") {
+TEST_CASE("a reader holds one unit and some room at most", "[messages][frame_reader]") {
   frame_reader reader;
-  byte_buffer chunk(frame_reader::feed_bytes);
-  REQUIRE_FALSE(reader.feed(chunk));
-  REQUIRE_FALSE(reader.feed(chunk));
-  CHECK(reader.feed(chunk) == ec::queue_full);
-  CHECK(reader.waiting() <= 2 * chunk.size());
+  CHECK(put(reader, byte_buffer(4 * limits::frame_bytes)) < limits::frame_bytes + 2 * frame_reader::room_bytes);
+  CHECK(reader.room().empty());
   CHECK_FALSE(reader.next());
 }
 
@@ -132,9 +130,9 @@ TEST_CASE("bodies are aligned to words wherever a unit begins", "[messages][fram
   for (int i = 0; i < 50; ++i) {
     auto wire = wire_of(any_frame(r, tokens{0, {}, any_text(r, pick(r, 50))}));
     auto cut = pick(r, wire.size());
-    REQUIRE_FALSE(reader.feed(std::span{wire}.first(cut)));
+    put(reader, std::span{wire}.first(cut));
     REQUIRE_FALSE(*reader.next());
-    REQUIRE_FALSE(reader.feed(std::span{wire}.subspan(cut)));
+    put(reader, std::span{wire}.subspan(cut));
     auto body = reader.next();
     REQUIRE(*body);
     REQUIRE(reinterpret_cast<std::uintptr_t>((*body)->data()) % 8 == 0);

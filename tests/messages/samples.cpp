@@ -39,8 +39,9 @@ static auto parts(const hello& x) {
 static auto parts(const status& x) { return std::tie(x.roles); }
 static auto parts(const ping& x) { return std::tie(x.stamp); }
 static auto parts(const pong& x) { return std::tie(x.stamp); }
-static auto parts(const credit& x) { return std::tie(x.bytes); }
-static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose, x.messages, x.stop); }
+static auto parts(const credit& x) { return std::tie(x.bytes, x.bulk_bytes, x.received_us); }
+static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.prompt, x.max_tokens, x.choose, x.messages, x.stop,
+                                                         x.answered); }
 static auto parts(const open_session& x) {
   return std::tie(x.model_digest, x.first_layer, x.last_layer, x.hidden, x.wire, x.prompt_tokens, x.max_tokens,
                   x.request_id);
@@ -56,6 +57,10 @@ static auto parts(const outcome& x) {
                   x.completion_tokens, x.round_trips, x.bytes_up, x.bytes_down, x.queue_us, x.compute_us, x.link_us);
 }
 static auto parts(const failure& x) { return std::tie(x.code, x.detail, x.text); }
+static auto parts(const kv_slice& x) { return std::tie(x.stage, x.layer, x.base, x.rows); }
+static auto parts(const sketch_point& x) { return std::tie(x.text, x.expected_tokens); }
+static bool operator==(const sketch_point& a, const sketch_point& b) { return parts(a) == parts(b); }
+static auto parts(const sketch& x) { return std::tie(x.level, x.points); }
 
 namespace test {
 
@@ -101,23 +106,30 @@ sampling any_sampling(rng& r, std::size_t biases) {
   return s;
 }
 
-/// @param prompt bytes of all messages together
-generate any_generate(rng& r, std::size_t text, std::size_t prompt, std::size_t messages, std::size_t stops, std::size_t biases) {
-  generate g{any_of<strategy>(r, strategy_count), any_text(r, text), messages == 0 ? any_text(r, prompt) : "", any_u32(r),
-             any_sampling(r, biases)};
-  for (std::size_t i = 0; i < messages; ++i)
-    g.messages.push_back({any_text(r, prompt / messages / 4), any_text(r, prompt / messages / 4 * 3)});
-  for (std::size_t i = 0; i < stops; ++i)
-    g.stop.push_back(any_text(r, std::min(text, limits::stop_bytes)));
-  return g;
-}
-
 /// How large the variable parts are.
 struct sizes {
-  std::size_t text, prompt, list, ids, place_text;
+  std::size_t text, prompt, list, ids, place_text;  // prompt: bytes of all messages together
   std::uint32_t rows, cols;
   std::size_t messages, stops, biases;
 };
+
+generate any_generate(rng& r, const sizes& s) {
+  generate g{any_of<strategy>(r, strategy_count), any_text(r, s.text), s.messages == 0 ? any_text(r, s.prompt) : "",
+             any_u32(r), any_sampling(r, s.biases)};
+  for (std::size_t i = 0; i < s.messages; ++i)
+    g.messages.push_back({any_text(r, s.prompt / s.messages / 4), any_text(r, s.prompt / s.messages / 4 * 3)});
+  for (std::size_t i = 0; i < s.stops; ++i)
+    g.stop.push_back(any_text(r, std::min(s.text, limits::stop_bytes)));
+  g.answered = any_ids(r, s.ids);
+  return g;
+}
+
+sketch any_sketch(rng& r, const sizes& s) {
+  sketch x{any_u32(r), {}};
+  for (std::size_t i = 0; i < s.list; ++i)
+    x.points.push_back({any_text(r, s.place_text), any_u32(r)});
+  return x;
+}
 
 outcome any_outcome(rng& r, const sizes& s) {
   return {any_of<ec>(r, ec_count), any_text(r, s.text), r(), any_of<strategy>(r, strategy_count),
@@ -131,12 +143,13 @@ std::vector<frame> of_each(rng& r, const sizes& s) {
   auto a_dtype = [&] { return any_of<dtype>(r, dtype_count); };
   std::vector<payload> bodies{
     hello{any_u32(r), text(), text(), text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_roles(r, s.list)},
-    status{any_roles(r, s.list)}, ping{r()}, pong{r()}, credit{r()},
-    any_generate(r, s.text, s.prompt, s.messages, s.stops, s.biases),
+    status{any_roles(r, s.list)}, ping{r()}, pong{r()}, credit{r(), r(), r()},
+    any_generate(r, s),
     open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r), text()},
     verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
     verified{r(), rows(), {r(), r()}}, tokens{r(), any_ids(r, s.ids), text()}, any_outcome(r, s),
-    failure{static_cast<ec>(1 + pick(r, ec_count - 1)), r(), text()}};
+    failure{static_cast<ec>(1 + pick(r, ec_count - 1)), r(), text()},
+    kv_slice{any_u32(r), any_u32(r), r(), rows()}, any_sketch(r, s)};
   std::vector<frame> frames;
   for (auto& body : bodies)
     frames.push_back(any_frame(r, std::move(body)));
@@ -235,14 +248,26 @@ byte_buffer unit_of(std::span<const std::byte> body) {
   return unit;
 }
 
+template <class Reader>
+static std::size_t put_into(Reader& reader, std::span<const std::byte> bytes) {
+  std::size_t done = 0;
+  for (auto room = reader.room(); done < bytes.size() && !room.empty(); room = reader.room()) {
+    auto size = std::min(room.size(), bytes.size() - done);
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(done), size, room.begin());
+    reader.filled(size);
+    done += size;
+  }
+  return done;
+}
+
+std::size_t put(frame_reader& reader, std::span<const std::byte> bytes) { return put_into(reader, bytes); }
+std::size_t put(frame_decoder& decoder, std::span<const std::byte> bytes) { return put_into(decoder, bytes); }
+
 decoded decode_all(std::span<const std::byte> bytes) {
   frame_decoder decoder;
   decoded out;
   while (!bytes.empty()) {
-    auto chunk = bytes.first(std::min(bytes.size(), frame_reader::feed_bytes));
-    bytes = bytes.subspan(chunk.size());
-    if ((out.error = decoder.feed(chunk)))
-      return out;
+    bytes = bytes.subspan(put(decoder, bytes));
     for (;;) {
       auto next = decoder.next(clock_start);
       if (!next) {

@@ -36,6 +36,10 @@ byte_buffer wire_of(const frame& f, std::size_t slice_bytes = limits::slice_byte
 /// Prefix and checksum for a body, so that a wrong body gets past the frame_reader.
 byte_buffer unit_of(std::span<const std::byte> body);
 
+/// Bytes as they come from a connection. @returns how many there was room for
+std::size_t put(frame_reader& reader, std::span<const std::byte> bytes);
+std::size_t put(frame_decoder& decoder, std::span<const std::byte> bytes);
+
 /// Everything that a fresh decoder gives for these bytes; with an error, that is the last thing.
 struct decoded {
   std::vector<received> messages;

@@ -26,6 +26,8 @@ namespace virga::testing {
 
 namespace {
 
+constexpr auto unsent_time = std::chrono::milliseconds(1);  // what the pipe takes before the line is free
+
 using now_atom = caf::atom_constant<caf::atom("now")>;
 
 /// Waits in virtual time on the pipe's behalf.
@@ -43,8 +45,12 @@ public:
   ~sim_transport() override { pipe_->detach(side_, attachment_); }
 
   void open() override { pipe_->open(side_, attachment_); }
-  void send(std::uint64_t connection, byte_buffer data) override {
-    pipe_->send(side_, attachment_, connection, std::move(data));
+  std::size_t write(std::uint64_t connection, std::span<const std::byte> bytes) override {
+    return pipe_->write(side_, attachment_, connection, bytes);
+  }
+  void flush(std::uint64_t) override {}
+  std::size_t read(std::uint64_t connection, std::span<std::byte> room) override {
+    return pipe_->read(side_, attachment_, connection, room);
   }
   void close(std::uint64_t connection, const std::string& reason) override {
     pipe_->close(side_, attachment_, connection, reason);
@@ -103,26 +109,34 @@ void sim_pipe::meet(std::uint64_t dial_attachment) {
   }
   connected_ = true;
   ++epoch_;
-  for (auto* e : {&d, &a})
+  for (auto* e : {&d, &a}) {
     e->line_free = e->last_arrival = now();
+    e->inbox.clear();
+    e->read = 0;
+  }
   caf::anon_send(d.events, pipe_up{++d.connection, a.name});
   caf::anon_send(a.events, pipe_up{++a.connection, d.name});
 }
 
-void sim_pipe::send(side s, std::uint64_t attachment, std::uint64_t connection, byte_buffer data) {
+/// Takes all or nothing: nothing while what it took before has not left.
+std::size_t sim_pipe::write(side s, std::uint64_t attachment, std::uint64_t connection, std::span<const std::byte> bytes) {
   auto& e = ends_[s];
-  if (!connected_ || attachment != e.attachment || connection != e.connection)
-    return;
+  if (!connected_ || attachment != e.attachment || connection != e.connection || bytes.empty())
+    return 0;
+  if (e.line_free > now() + unsent_time) {
+    later(e.line_free - unsent_time, [this, s, connection, epoch = epoch_] {
+      if (epoch == epoch_ && connected_)
+        caf::anon_send(ends_[s].events, pipe_ready{connection});
+    });
+    return 0;
+  }
+  byte_buffer data{bytes.begin(), bytes.end()};
   if (tap_)
     tap_(s, data);
-  auto size = data.size();
-  auto on_line = shape_.bytes_per_s == 0 ? caf::timespan{0}
-                                         : caf::timespan{static_cast<std::int64_t>(size * 1'000'000'000 / shape_.bytes_per_s)};
+  auto on_line = shape_.bytes_per_s == 0
+                   ? caf::timespan{0}
+                   : caf::timespan{static_cast<std::int64_t>(bytes.size() * 1'000'000'000 / shape_.bytes_per_s)};
   e.line_free = std::max(e.line_free, now()) + on_line;
-  later(e.line_free, [this, s, connection, size, epoch = epoch_] {
-    if (epoch == epoch_ && connected_)
-      caf::anon_send(ends_[s].events, pipe_drained{connection, size});
-  });
   auto jitter = shape_.jitter.count() == 0
                   ? caf::timespan{0}
                   : caf::timespan{static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(shape_.jitter.count()))};
@@ -133,6 +147,22 @@ void sim_pipe::send(side s, std::uint64_t attachment, std::uint64_t connection, 
     carry(to, data, e.last_arrival);
   }
   carry(to, std::move(data), e.last_arrival);
+  return bytes.size();
+}
+
+std::size_t sim_pipe::read(side s, std::uint64_t attachment, std::uint64_t connection, std::span<std::byte> room) {
+  auto& e = ends_[s];
+  if (attachment != e.attachment || connection != e.connection || e.inbox.empty())
+    return 0;
+  auto& first = e.inbox.front();
+  auto size = std::min(room.size(), first.size() - e.read);
+  std::copy_n(first.begin() + static_cast<std::ptrdiff_t>(e.read), size, room.begin());
+  e.read += size;
+  if (e.read == first.size()) {
+    e.inbox.pop_front();
+    e.read = 0;
+  }
+  return size;
 }
 
 void sim_pipe::carry(side to, byte_buffer data, time_point at) {
@@ -142,7 +172,8 @@ void sim_pipe::carry(side to, byte_buffer data, time_point at) {
       return;
     if (now() < stalled_until_)
       return carry(to, std::move(*bytes), stalled_until_);
-    caf::anon_send(ends_[to].events, pipe_bytes{ends_[to].connection, std::move(*bytes)});
+    ends_[to].inbox.push_back(std::move(*bytes));
+    caf::anon_send(ends_[to].events, pipe_ready{ends_[to].connection});
   });
 }
 

@@ -7,6 +7,7 @@
 #include <caf/actor_system.hpp>
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
@@ -51,13 +52,16 @@ private:
     std::uint64_t attachment = 0;  ///< counts transports
     std::uint64_t connection = 0;  ///< of the attached transport; counts its connections
     bool waiting = false;          ///< acceptor: expects a call
+    std::deque<byte_buffer> inbox; ///< arrived, not read
+    std::size_t read = 0;          ///< bytes of the first of these that are
     time_point line_free{};        ///< when what was sent so far has left
     time_point last_arrival{};
   };
 
   void open(side s, std::uint64_t attachment);
   void meet(std::uint64_t dial_attachment);
-  void send(side s, std::uint64_t attachment, std::uint64_t connection, byte_buffer data);
+  std::size_t write(side s, std::uint64_t attachment, std::uint64_t connection, std::span<const std::byte> bytes);
+  std::size_t read(side s, std::uint64_t attachment, std::uint64_t connection, std::span<std::byte> room);
   void carry(side to, byte_buffer data, time_point at);
   void close(side s, std::uint64_t attachment, std::uint64_t connection, const std::string& reason);
   void detach(side s, std::uint64_t attachment);
