@@ -10,6 +10,7 @@ namespace virga::deploy {
 
 void add_validate_command(CLI::App& app);  ///< is a manifest sound
 void add_up_command(CLI::App& app);        ///< start a deployment on this machine
+void add_bench_command(CLI::App& app);
 void add_down_command(CLI::App& app);      ///< end it
 void add_status_command(CLI::App& app);    ///< what runs
 void add_chat_command(CLI::App& app);      ///< talk to it

@@ -42,6 +42,7 @@ void add_commands(CLI::App& app) {
   add_eval_command(app);
   add_node_command(app);
   add_keeper_command(app);
+  add_bench_command(app);
 }
 
 int run(int argc, char** argv) {
