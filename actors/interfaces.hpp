@@ -100,6 +100,26 @@ using stub_of = typename Role::template extend_with<caf::typed_actor<
 
 // -- links -------------------------------------------------------------------------------------------------------------
 
+/// What a link has seen and holds, since its start.
+struct link_counts {
+  std::uint64_t connections = 0;        ///< that came up
+  std::uint64_t refusals = 0;           ///< handshakes refused, by either side
+  std::uint64_t broken_streams = 0;     ///< connections ended for bytes that are no frames
+  std::uint64_t duplicates = 0;         ///< messages that came twice
+  std::uint64_t out_of_order = 0;
+  std::uint64_t stale_incarnations = 0; ///< requests for an instance of a role that no longer runs
+  std::uint64_t stale_epochs = 0;       ///< requests of a placement that a newer one has replaced
+  std::uint64_t foreign_sessions = 0;   ///< requests for sessions that this peer never opened on this link
+  std::uint64_t refused_frames = 0;     ///< sound frames with contents beyond a limit; answered
+  std::uint64_t late_answers = 0;       ///< from the peer, nobody waits for them any more
+  std::uint64_t lost_answers = 0;       ///< of local roles, that could not be sent
+  std::uint64_t bytes_out = 0;          ///< of data frames
+  std::uint64_t bytes_in = 0;
+  std::uint64_t queued_bytes = 0;       ///< of messages that wait now
+  std::uint64_t under_way_bytes = 0;    ///< sent and not credited now
+  std::uint64_t window_bytes = 0;       ///< of bulk that may be
+};
+
 /// State of the peer behind a link, sent to the node at each change.
 struct peer_state {
   std::string site;               ///< the peer's
@@ -108,6 +128,7 @@ struct peer_state {
   std::string reason;             ///< why it is down, one sentence
   std::vector<role_status> roles; ///< what the peer offers now
   traffic quality;
+  link_counts counts;
 };
 
 /// LINK: the one connection to a peer site. Conforms to every role that can live across it, so it can be a stub's

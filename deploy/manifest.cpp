@@ -120,9 +120,10 @@ struct reader {
     l.to = y.name("to");
     auto& s = l.settings;
     s.host = y.marked_text("host", false).value;
-    s.rtt_ms = y.number("rtt_ms", 0, {0, 10'000});
-    s.up_mbit = y.number("up_mbit", 0, {0, 1e6});
-    s.down_mbit = y.number("down_mbit", 0, {0, 1e6});
+    auto rtt = y.number("rtt_ms", 0, {0, 10'000}), jitter = y.number("jitter_ms", 0, {0, 10'000});
+    auto up = y.number("up_mbit", 0, {0, 1e6}), down = y.number("down_mbit", 0, {0, 1e6});
+    s.shape = shape_of(rtt, jitter, up, down);
+    s.shaped = y.choice("shaper", 0, {"auto", "on"}) == 1;
     s.heartbeat = milliseconds(y.whole("heartbeat_ms", 500, {10, 60'000}));
     s.dead_after = milliseconds(y.whole("dead_after_ms", 2500, {20, 600'000}));
     s.backoff_min = milliseconds(y.whole("backoff_min_ms", 100, {1, 60'000}));

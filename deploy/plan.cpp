@@ -80,7 +80,8 @@ link_config make_link(const manifest& m, const link_entry& l, const node_entry& 
       c.host = peer.listen->host;
   } else {
     c.host.clear();
-    c.rtt_ms = c.up_mbit = c.down_mbit = 0;
+    c.shape = {};
+    c.shaped = false;
   }
   return c;
 }

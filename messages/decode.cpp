@@ -193,6 +193,11 @@ payload read(wire::Sketch::Reader in) {
   return x;
 }
 
+payload read_padding(capnp::Data::Reader in) {
+  check_size(in.size(), limits::slice_bytes, "padding");
+  return padding{static_cast<std::uint32_t>(in.size())};
+}
+
 payload read(wire::Frame::Payload::Reader in, slice& out) {
   using kind = wire::Frame::Payload;
   switch (in.which()) {
@@ -213,6 +218,7 @@ payload read(wire::Frame::Payload::Reader in, slice& out) {
     case kind::FAILURE: return read(in.getFailure());
     case kind::KV_SLICE: return read(in.getKvSlice(), out);
     case kind::SKETCH: return read(in.getSketch());
+    case kind::PADDING: return read_padding(in.getPadding());
   }
   throw rule_broken(ec::bad_frame, "a frame's payload has the unknown number "
                                      + std::to_string(static_cast<unsigned>(in.which())));

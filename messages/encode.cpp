@@ -52,6 +52,7 @@ std::size_t room_of(const sketch& x) {
   return bytes;
 }
 
+std::size_t room_of(const padding& x) { return padded(std::min<std::size_t>(x.bytes, limits::slice_bytes)); }
 std::size_t room_of(const auto&) { return 0; } // fixed size, but for tensors: their piece is added where it is known
 
 // -- units ------------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ struct tokens;
 struct verified;
 struct kv_slice;
 struct sketch;
+struct padding;
 struct verify;
 struct work_times;
 

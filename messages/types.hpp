@@ -276,13 +276,19 @@ struct credit {
   std::uint64_t received_us = 0;  ///< its clock at the last of them; the sender measures the link's rate with it
 };
 
+/// Nothing. Some of it goes first over a link whose rate is not known, so that it is when it matters.
+struct padding {
+  std::uint32_t bytes = 0;
+};
+
 // -- frames -----------------------------------------------------------------------------------------------------------
 
 /// The order of this list is the order of the schema's union; append only.
 using payload = std::variant<hello, status, ping, pong, credit,                        // link
                              generate, open_session, verify, close_session, cancel,    // requests
                              opened, verified, tokens, outcome, failure,               // answers
-                             kv_slice, sketch>;
+                             kv_slice, sketch,
+                             padding>;                                                 // link
 
 /// Control overtakes decode, decode overtakes bulk; within one (session, role) order is kept.
 enum class priority : std::uint8_t { control = 0, decode = 1, bulk = 2 };

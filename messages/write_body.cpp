@@ -227,6 +227,11 @@ void write(union_builder u, const sketch& x, piece) {
   }
 }
 
+void write(union_builder u, const padding& x, piece) {
+  check_size(x.bytes, limits::slice_bytes, "padding");
+  u.initPadding(x.bytes);
+}
+
 void write_header(wire::Frame::Builder out, const frame& f, std::uint32_t deadline_ms) {
   out.setProtocolVersion(limits::protocol_version);
   out.setSessionHi(f.hdr.session.hi);

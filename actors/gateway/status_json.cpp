@@ -27,6 +27,25 @@ json::array roles_array(const std::vector<role_report>& roles) {
   return a;
 }
 
+json::object link_object(const link_counts& c) {
+  return {{"connections", c.connections},
+          {"refusals", c.refusals},
+          {"broken_streams", c.broken_streams},
+          {"duplicates", c.duplicates},
+          {"out_of_order", c.out_of_order},
+          {"stale_incarnations", c.stale_incarnations},
+          {"stale_epochs", c.stale_epochs},
+          {"foreign_sessions", c.foreign_sessions},
+          {"refused_frames", c.refused_frames},
+          {"late_answers", c.late_answers},
+          {"lost_answers", c.lost_answers},
+          {"bytes_out", c.bytes_out},
+          {"bytes_in", c.bytes_in},
+          {"queued_bytes", c.queued_bytes},
+          {"under_way_bytes", c.under_way_bytes},
+          {"window_bytes", c.window_bytes}};
+}
+
 json::object peer_object(const peer_state& p) {
   json::array roles;
   for (auto& r : p.roles)
@@ -40,7 +59,8 @@ json::object peer_object(const peer_state& p) {
           {"bytes_down", p.quality.bytes_down},
           {"rtt_ms", static_cast<double>(p.quality.rtt_us) / 1000},
           {"up_bytes_per_s", p.quality.up_bytes_per_s},
-          {"down_bytes_per_s", p.quality.down_bytes_per_s}};
+          {"down_bytes_per_s", p.quality.down_bytes_per_s},
+          {"link", link_object(p.counts)}};
 }
 
 json::object engine_object(const engine_stats& e) {

@@ -38,7 +38,7 @@ public:
       e ? self->fail("the name cannot be resolved: " + e.message()) : self->connect(*found.begin());
     });
   } catch (const std::exception& e) {
-    fail(e.what());  // no port for the relay
+    fail(e.what());  // no port for the shaper
   }
 
 private:
@@ -98,14 +98,21 @@ void tls_peer::open() {
     std::make_shared<attempt>(*this)->start();
 }
 
-/// Where to dial: the peer, or the relay before it.
+/// Where to dial: the peer, or the shaper before it.
 std::pair<std::string, std::uint16_t> tls_peer::address() {
   auto& c = config_;
-  if (c.rtt_ms <= 0 && c.up_mbit <= 0 && c.down_mbit <= 0)
+  if (!c.shaped && c.shape.plain())
     return {c.host, c.port};
-  if (!relay_)
-    relay_ = std::make_unique<relay>(io_, c.host, c.port, shape_of(c.rtt_ms, c.up_mbit, c.down_mbit));
-  return {"127.0.0.1", relay_->port()};
+  if (!shaper_)
+    shaper_ = std::make_unique<shaper>(io_, c.host, c.port, c.shape);
+  return {"127.0.0.1", shaper_->port()};
+}
+
+std::optional<link_shape> tls_peer::reshape(const shape_change& what) {
+  if (!shaper_)
+    return {};
+  shaper_->change(what);
+  return shaper_->shape();
 }
 
 void tls_peer::close(std::uint64_t number, const std::string& reason) {
@@ -129,7 +136,7 @@ void tls_peer::end() {
   if (current_)
     current_->close("this node ends");
   current_.reset();
-  relay_.reset();
+  shaper_.reset();
   events_ = pipe_events{};
 }
 

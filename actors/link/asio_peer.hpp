@@ -2,12 +2,13 @@
 #pragma once
 
 #include "actors/link/asio_connection.hpp"
-#include "actors/link/relay.hpp"
+#include "actors/link/shaper.hpp"
 #include "actors/node/config.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,9 @@ public:
   /// Dials; pipe_up or pipe_down follows. Does nothing on the accepting side.
   void open();
   void close(std::uint64_t number, const std::string& reason);
+  /// Of the shaper that it dials through; nothing when there is none.
+  std::optional<link_shape> reshape(const shape_change& what);
+  const link_config& config() const { return config_; }
   /// The connection of this number, if it is the one in use.
   tls_connection* connection(std::uint64_t number) const {
     return current_ && current_->number() == number ? current_.get() : nullptr;
@@ -56,7 +60,7 @@ private:
   bool ended_ = false;
   std::uint64_t numbers_ = 0;  // of connections and dials
   std::shared_ptr<tls_connection> current_;
-  std::unique_ptr<relay> relay_;
+  std::unique_ptr<shaper> shaper_;
 };
 
 } // namespace virga

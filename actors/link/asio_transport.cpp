@@ -231,6 +231,17 @@ caf::execution_unit* network::host(caf::actor_system& system) {
   return impl_->unit.get();
 }
 
+void network::reshape(const std::string& peer_node, const shape_change& what,
+                      std::function<void(std::optional<link_shape>)> done) {
+  asio::post(impl_->io, [i = impl_.get(), peer_node, what, done = std::move(done)] {
+    std::optional<link_shape> shape;
+    for (auto& p : i->peers)
+      if (auto alive = p.lock(); alive && alive->config().peer_node == peer_node && !shape)
+        shape = alive->reshape(what);
+    done(shape);
+  });
+}
+
 network_counters network::counters() const {
   return {impl_->accepted, impl_->strays, impl_->unknown, impl_->replaced};
 }

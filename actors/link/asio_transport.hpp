@@ -3,10 +3,13 @@
 #pragma once
 
 #include "actors/link/defaults.hpp"
+#include "actors/link/shape.hpp"
 #include "actors/link/transport.hpp"
 #include "actors/node/config.hpp"
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace virga {
@@ -41,9 +44,14 @@ public:
   /// Where the links of `system` run, so that they may hold this network's transports. The network must outlive them.
   caf::execution_unit* host(caf::actor_system& system);
 
-  /// The pipe to one peer, for an actor that runs on host(). A dialing one goes through a relay when the link has a delay or a rate. The network must
+  /// The pipe to one peer, for an actor that runs on host(). A dialing one goes through a shaper when the link has one.
+  /// The network must
   /// outlive it.
   std::unique_ptr<transport> make_transport(const link_config& peer, pipe_events events);
+
+  /// Changes the shaper of the link to this peer, and calls `done` on the network's thread with the shape it has then;
+  /// nothing when this node does not dial that peer through a shaper.
+  void reshape(const std::string& peer_node, const shape_change& what, std::function<void(std::optional<link_shape>)> done);
 
   network_counters counters() const;
 

@@ -16,9 +16,9 @@ inline constexpr std::size_t queue_bytes = 512u * 1024 * 1024;
 /// Milliseconds after which an asker that met a full queue may ask again.
 inline constexpr std::uint64_t queue_retry_ms = 50;
 
-/// What may wait in the link beyond what it holds lasts about this long: the most that a small message has to wait for
-/// behind a large one. Never more than limits::slice_bytes, and at least ...
-inline constexpr std::chrono::milliseconds standing_time{10};
+/// What may wait in the link beyond what it holds lasts about this long: with the unit on the line 10 ms, the most that a
+/// small message has to wait for behind a large one. Never more than limits::slice_bytes, and at least ...
+inline constexpr std::chrono::milliseconds standing_time{8};
 inline constexpr std::uint64_t standing_bytes_min = 4 * 1024;
 
 /// Bytes of one unit beside its slice, at most.
@@ -73,7 +73,7 @@ inline constexpr std::chrono::seconds session_keep{5};
 
 // -- sockets -----------------------------------------------------------------------------------------------------------
 
-/// Bytes that the relay reads from a socket at once.
+/// Bytes that the shaper reads from a socket at once.
 inline constexpr std::size_t read_bytes = 64 * 1024;
 
 /// Encrypted bytes that are gathered for one call of the kernel, and read by one.
@@ -88,12 +88,18 @@ inline constexpr std::size_t strangers = 64;
 /// After close(): time for the last bytes (the sentence of a refusal) to leave.
 inline constexpr std::chrono::milliseconds linger{500};
 
-// -- relay -------------------------------------------------------------------------------------------------------------
+// -- shaper ------------------------------------------------------------------------------------------------------------
 
-/// A rate-limited direction moves pieces that last about this long.
-inline constexpr std::chrono::microseconds relay_piece_time{500};
+/// A rate-limited direction moves pieces that last about this long, ...
+inline constexpr std::chrono::microseconds shaper_piece_time{500};
 
-/// Bytes of one direction that may be on their way inside the relay; at it, it stops reading until the far end takes some.
-inline constexpr std::size_t relay_buffer_bytes = 8u * 1024 * 1024;
+/// ... and reads each this long before the line is free for it: later than a timer may be.
+inline constexpr std::chrono::milliseconds shaper_ahead_time{2};
+
+/// Bytes of one direction that may be on their way inside the shaper; at it, it stops reading until the far end takes some.
+inline constexpr std::size_t shaper_buffer_bytes = 8u * 1024 * 1024;
+
+/// How often a connection that may not come through looks again.
+inline constexpr std::chrono::milliseconds shaper_look_time{20};
 
 } // namespace virga::link_defaults

@@ -149,7 +149,7 @@ void link_state::act(undelivered& x) {
   auto body = x.message.body.index();
   if (body < first_answer)
     return answered(x.message.hdr, std::move(x.why));
-  ++counters.lost_answers;
+  ++counts.lost_answers;
   if (protocol->is_up() && !std::holds_alternative<failure>(x.message.body))
     fail_peer(x.message.hdr, x.why.code, std::move(x.why.text));
 }
@@ -191,10 +191,14 @@ void link_state::request(const header& hdr, T& body, role kind, const Role& to) 
   };
   if (hdr.target != kind || !to)
     return refuse(ec::unsupported, std::string{to_string(hdr.target)} + " is not offered to " + config.peer_node);
+  if (sessions.newest_epoch(hdr.session) > hdr.epoch) {
+    ++counts.stale_epochs;
+    return refuse(ec::stale_epoch, "a newer placement of session " + to_string(hdr.session) + " is open");
+  }
   if constexpr (opens_session<T>) {
-    sessions.opened(hdr.session, std::is_same_v<T, generate>);
+    sessions.opened(hdr.session, hdr.epoch, std::is_same_v<T, generate>);
   } else if (!sessions.knows(hdr.session)) {
-    ++counters.foreign_sessions;
+    ++counts.foreign_sessions;
     return refuse(ec::unknown_session, "session " + to_string(hdr.session) + " was not opened by " + config.peer_node);
   }
   if constexpr (std::is_same_v<T, close_session>)
@@ -205,7 +209,7 @@ void link_state::request(const header& hdr, T& body, role kind, const Role& to) 
 void link_state::answered(header hdr, answer_body body) {
   auto i = calls.find({hdr.session, hdr.target, hdr.epoch, hdr.unit});
   if (i == calls.end()) {
-    ++counters.late_answers;
+    ++counts.late_answers;
     return;
   }
   auto last = !std::holds_alternative<tokens>(body);
@@ -268,7 +272,26 @@ void link_state::schedule() {
 time_point link_state::now() const { return self->clock().now(); }
 
 peer_state link_state::current() const {
-  return {config.peer_site, config.peer_node, protocol->is_up(), reason, roles, protocol->meter().quality()};
+  return {config.peer_site, config.peer_node, protocol->is_up(), reason, roles, protocol->meter().quality(), counted()};
+}
+
+link_counts link_state::counted() const {
+  auto& p = protocol->counters();
+  auto& w = protocol->window();
+  auto out = counts;
+  out.connections = p.connections;
+  out.refusals = p.refusals;
+  out.broken_streams = p.broken_streams;
+  out.duplicates = p.duplicates;
+  out.out_of_order = p.out_of_order;
+  out.stale_incarnations = p.stale_incarnation;
+  out.refused_frames = p.refused_frames;
+  out.bytes_out = p.bytes_out;
+  out.bytes_in = p.bytes_in;
+  out.queued_bytes = protocol->queued_bytes();
+  out.under_way_bytes = w.under_way();
+  out.window_bytes = w.window();
+  return out;
 }
 
 void link_state::tell_node() { self->send(parent, peer_atom::value, current()); }

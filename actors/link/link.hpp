@@ -30,13 +30,6 @@ struct link_options {
   std::size_t queue_bytes = link_defaults::queue_bytes;
 };
 
-/// Counted for status and tests.
-struct link_counters {
-  std::uint64_t late_answers = 0;      ///< from the peer, nobody waits for them any more
-  std::uint64_t foreign_sessions = 0;  ///< requests for sessions that this peer never opened on this link
-  std::uint64_t lost_answers = 0;      ///< of local roles, that could not be sent
-};
-
 struct link_state {
   using pointer = link_actor::stateful_pointer<link_state>;
 
@@ -52,6 +45,7 @@ struct link_state {
   void move_bytes();
   void tick();
   peer_state current() const;
+  link_counts counted() const;
   time_point now() const;
 
   // The protocol's actions.
@@ -100,7 +94,7 @@ struct link_state {
   time_point down_since{};
   time_point scheduled = time_point::max();
   bool moving = false;                      // bytes: what happens meanwhile is seen in the same turn
-  link_counters counters;
+  link_counts counts;                       // what the protocol does not count
 };
 
 /// The behaviour. Opens its pipe at once; tells `parent` whenever the peer comes, goes or changes its roles.

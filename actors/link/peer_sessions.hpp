@@ -15,10 +15,10 @@ class peer_sessions {
 public:
   /// At most link_defaults::peer_sessions; beyond, the oldest is forgotten.
   /// @param generating opened with `generate`: ends with the peer
-  void opened(const session_id& id, bool generating) {
+  void opened(const session_id& id, std::uint32_t epoch, bool generating) {
     auto [it, fresh] = known_.try_emplace(id);
     orphans_ -= it->second.orphan ? 1 : 0;
-    it->second = {generating, false};
+    it->second = {epoch, generating, false};
     if (!fresh)
       return;
     order_.push_back(id);
@@ -33,6 +33,12 @@ public:
     orphans_ -= it->second.orphan ? 1 : 0;
     known_.erase(it);
     std::erase(order_, session_id{id});
+  }
+
+  /// Of its placements that were opened here; 0 when there was none.
+  std::uint32_t newest_epoch(const session_id& id) const {
+    auto it = known_.find(id);
+    return it == known_.end() ? 0 : it->second.epoch;
   }
 
   bool knows(const session_id& id) const { return known_.count(id) > 0; }
@@ -56,6 +62,7 @@ public:
 
 private:
   struct state {
+    std::uint32_t epoch = 0;
     bool generating = false;
     bool orphan = false;
   };

@@ -91,7 +91,7 @@ time_point link_protocol::next_tick() const {
     case state::down: return retry_at_;
     case state::dialing: return time_point::max();
     case state::handshaking: return std::min<time_point>(dead_at, connected_at_ + link_defaults::handshake_time);
-    case state::up: return std::min({dead_at, next_ping_, window_.paced_until()});
+    case state::up: return std::min({dead_at, next_ping_, unit_waits() ? time_point::max() : window_.paced_until()});
   }
   return time_point::max();
 }

@@ -56,6 +56,8 @@ struct protocol_counters {
   std::uint64_t broken_streams = 0;     ///< connections ended for bytes that are no frames
   std::uint64_t refusals = 0;           ///< handshakes refused, by either side
   std::uint64_t connections = 0;        ///< that came up
+  std::uint64_t bytes_out = 0;          ///< of data frames, over all connections
+  std::uint64_t bytes_in = 0;
 };
 
 class link_protocol {
@@ -89,6 +91,7 @@ public:
   state current() const noexcept { return state_; }
   bool is_up() const noexcept { return state_ == state::up; }
   link_meter& meter() noexcept { return meter_; }
+  const link_meter& meter() const noexcept { return meter_; }
   const send_window& window() const noexcept { return window_; }
   const protocol_counters& counters() const noexcept { return counters_; }
   std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
@@ -106,7 +109,9 @@ private:
   void lose(std::string reason, time_point now, bool refused = false);
   std::chrono::nanoseconds backoff(bool refused);
   void push_own(payload body);
+  void measure_rate();
   void grant(time_point now, bool all);
+  bool unit_waits() const noexcept { return unit_sent_ < unit_.size(); }  // for the pipe
   bool next_unit(time_point now);
   void return_undelivered();
   link_actions finish(time_point now);

@@ -92,6 +92,15 @@ void link_protocol::greeted(payload& body, time_point now) {
   next_ping_ = now;
   ++counters_.connections;
   actions_.push_back(peer_up{std::move(*hi)});
+  measure_rate();
+}
+
+/// Nothing else has told how fast the link is: the first upload shall not have to find out.
+void link_protocol::measure_rate() {
+  constexpr std::uint32_t piece = link_defaults::slice_bytes_min;
+  if (window_.rate() == 0)
+    for (auto left = link_defaults::window_bytes_unmeasured; left >= piece; left -= piece)
+      push_own(padding{piece});
 }
 
 void link_protocol::own_frame(payload& body, time_point now) {
@@ -162,13 +171,14 @@ void link_protocol::grant(time_point now, bool all) {
   if (consumed < (all || bulk > 0 ? 1 : link_defaults::credit_bytes))
     return;
   granted_ += consumed;
+  counters_.bytes_in += consumed;
   granted_bulk_ += bulk;
   auto clock = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
   push_own(credit{consumed, bulk, static_cast<std::uint64_t>(clock)});
 }
 
 std::span<const std::byte> link_protocol::outgoing(time_point now) {
-  if (connection_ == 0 || (unit_sent_ == unit_.size() && !next_unit(now)))
+  if (connection_ == 0 || (!unit_waits() && !next_unit(now)))
     return {};
   return std::span{unit_}.subspan(unit_sent_);
 }
@@ -181,6 +191,7 @@ bool link_protocol::next_unit(time_point now) {
     window_.ran_dry();
   if (u && u->costs_credit) {
     window_.sent(unit_.size(), u->urgency, now);
+    counters_.bytes_out += unit_.size();
     meter_.session_bytes(u->session, unit_.size(), 0);
   }
   return u.has_value();

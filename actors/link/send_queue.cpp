@@ -55,6 +55,8 @@ std::size_t index(priority p) { return static_cast<std::size_t>(p); }
 priority urgency_of(const payload& body) {
   if (body.index() < payload{generate{}}.index() || is_end(body))
     return priority::control;
+  if (std::holds_alternative<padding>(body))
+    return priority::bulk;
   auto rows = rows_of(body);
   return rows && rows->rows > link_defaults::decode_rows ? priority::bulk : priority::decode;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
+#include "actors/link/shape.hpp"
 #include "actors/planted.hpp"
 #include "models/chat_template.hpp"
 #include "models/make_shard.hpp"
@@ -73,9 +74,8 @@ struct link_config {
   bool dial = true;             ///< the edge dials, the cloud accepts
   std::string host;             ///< dial: address of the peer
   std::uint16_t port = 0;       ///< dial: port of the peer
-  double rtt_ms = 0;            ///< delay that the relay adds, both ways together
-  double up_mbit = 0;           ///< rate towards the cloud; 0: unlimited
-  double down_mbit = 0;
+  link_shape shape{};           ///< dial: what the shaper before the peer does at first
+  bool shaped = false;          ///< dial: through a shaper even when that is nothing, to be controlled live
   caf::timespan heartbeat = std::chrono::milliseconds(500);
   caf::timespan dead_after = std::chrono::milliseconds(2500);
   caf::timespan backoff_min = std::chrono::milliseconds(100);

@@ -108,7 +108,7 @@ void node_state::ask_links(std::function<void()> done) {
     self->request(links_[i], node_defaults::stats_patience, stats_atom::value)
       .then(
         [this, i, one_less](const peer_state& now) {
-          peers_->measured(i, now.quality);
+          peers_->measured(i, now);
           one_less();
         },
         [one_less](const caf::error&) { one_less(); });

@@ -15,7 +15,7 @@ std::uint64_t incarnation_of(const peer_state& peer, role kind) {
 
 peer_table::peer_table(const std::vector<link_config>& links) {
   for (const auto& l : links)
-    peers_.push_back({l.peer_site, l.peer_node, false, "not connected yet", {}, {}});
+    peers_.push_back({l.peer_site, l.peer_node, false, "not connected yet", {}, {}, {}});
 }
 
 bool peer_table::update(peer_state now) {

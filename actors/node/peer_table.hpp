@@ -24,7 +24,10 @@ public:
   bool update(peer_state now);
 
   /// What the link (index in the configuration) measures now; changes nothing else.
-  void measured(std::size_t index, const traffic& quality) { peers_.at(index).quality = quality; }
+  void measured(std::size_t index, const peer_state& now) {
+    peers_.at(index).quality = now.quality;
+    peers_.at(index).counts = now.counts;
+  }
 
   /// The link itself is gone.
   void lose(std::size_t index, std::string why);

@@ -1,7 +1,7 @@
 #include "deploy/bench/link_bench.hpp"
 
 #include "actors/link/certificates.hpp"
-#include "actors/link/relay.hpp"
+#include "actors/link/shaper.hpp"
 #include "deploy/bench/link_pair.hpp"
 #include "deploy/bench/protocol_pair.hpp"
 #include "deploy/bench/raw_pair.hpp"
@@ -45,10 +45,10 @@ struct identities {
   fs::path dir;
 };
 
-/// A relay with a thread of its own.
+/// A shaper with a thread of its own.
 struct shaped {
   shaped(std::uint16_t port, double rtt_ms, double mbit)
-    : before{std::make_unique<relay>(io, "127.0.0.1", port, shape_of(rtt_ms, mbit, mbit))}, thread{[this] { io.run(); }} {}
+    : before{std::make_unique<shaper>(io, "127.0.0.1", port, shape_of(rtt_ms, 0, mbit, mbit))}, thread{[this] { io.run(); }} {}
   ~shaped() {
     io.stop();
     thread.join();
@@ -56,7 +56,7 @@ struct shaped {
   }
   boost::asio::io_context io{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{io.get_executor()};
-  std::unique_ptr<relay> before;
+  std::unique_ptr<shaper> before;
   std::thread thread;
 };
 
@@ -116,6 +116,7 @@ json::object prompt_state(const identities& ids, bool first) {
   link_pair link{ids.of("cloud"), ids.of("edge")};
   shaped line{link.listen_port(), 50, 100};
   link.connect(line.before->port());
+  std::this_thread::sleep_for(std::chrono::seconds{1});  // the link measures itself
   if (!first)
     link.send(1, state_bytes);
   auto took = link.send(1, state_bytes);
@@ -153,6 +154,7 @@ json::object upload_delay(const identities& ids, double mbit, double rtt_ms, dou
   shaped line{link.listen_port(), rtt_ms, mbit};
   link.connect(line.before->port());
   constexpr std::size_t bytes = 1024;
+  std::this_thread::sleep_for(std::chrono::seconds{1});  // the link measures itself
   auto idle = median(link.echo(20, bytes));
   std::vector<double> during;
   link.begin(state_bytes);

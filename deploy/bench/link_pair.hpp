@@ -20,7 +20,7 @@ public:
   ~link_pair();
 
   std::uint16_t listen_port() const { return port_; }
-  /// @param port listen_port(), or that of a relay before it
+  /// @param port listen_port(), or that of a shaper before it
   void connect(std::uint16_t port);
 
   /// Sends `count` messages of so many bytes, all at once, and waits until the role has them all.

@@ -13,12 +13,12 @@ namespace virga::deploy {
 class raw_pair {
 public:
   /// @param server, client identities for TLS; both null: plain TCP
-  /// @param relay_port loopback port that leads to `listen_port`; 0: dial it directly
+  /// @param shaper_port loopback port that leads to `listen_port`; 0: dial it directly
   raw_pair(const tls_config* server, const tls_config* client);
   ~raw_pair();
 
   std::uint16_t listen_port() const;
-  /// @param port listen_port(), or that of a relay before it
+  /// @param port listen_port(), or that of a shaper before it
   void connect(std::uint16_t port);
 
   /// Seconds that so many bytes take, from the first write until the far end's word that it has them all.

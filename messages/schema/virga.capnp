@@ -36,6 +36,7 @@ struct Frame {
     failure @24 :Failure;           # the role could not do it
     kvSlice @25 :KvSlice;           # keys and values of one layer
     sketch @26 :Sketch;             # an answer's outline
+    padding @27 :Data;              # nothing; measures a link whose rate is not known
   }
 }
 

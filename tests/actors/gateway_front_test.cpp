@@ -312,7 +312,7 @@ TEST_CASE_METHOD(front_fixture, "a strategy never served is not found, one missi
   CHECK(std::string(chat("gpt-4")->body().at("error").at("message").as_string()).find("served: virga/cloud")
         != std::string::npos);
   status.strategies = {strategy::edge};
-  status.peers.push_back({"cloud", "cloud-1", false, "connection refused", {}, {}});
+  status.peers.push_back({"cloud", "cloud-1", false, "connection refused", {}, {}, {}});
   f->on_status(status);
   auto now = chat("split");
   CHECK(now->got.status == 503);

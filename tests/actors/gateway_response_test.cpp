@@ -155,7 +155,7 @@ TEST_CASE("what is missing is explained by whatever is wrong now", "[actors][gat
   CHECK_FALSE(why_missing(s));
   s.roles.push_back({"generator", false, 0, 1});
   CHECK(*why_missing(s) == "the generator of this node is not running");
-  s.peers.push_back({"cloud", "cloud-1", true, "", {{role::verifier, 0}}, {}});
+  s.peers.push_back({"cloud", "cloud-1", true, "", {{role::verifier, 0}}, {}, {}});
   CHECK(*why_missing(s) == "the verifier of cloud-1 is not running");
   s.peers[0].up = false;
   s.peers[0].reason = "connection refused";
@@ -170,7 +170,7 @@ TEST_CASE("the status shows the whole node", "[actors][gateway]") {
   s.ready = true;
   s.strategies = {strategy::edge, strategy::split};
   s.roles.push_back({"drafter", true, 7, 0});
-  s.peers.push_back({"cloud", "cloud-1", true, "", {{role::verifier, 9}}, {1, 2, 1500, 3, 4}});
+  s.peers.push_back({"cloud", "cloud-1", true, "", {{role::verifier, 9}}, {1, 2, 1500, 3, 4}, {}});
   s.engines.push_back({1, 2, 3, 4, 5, 6});
   auto v = json::parse(status_json(s, {1, 64, 10, 2, 3, 4}));
   CHECK(v.at("name") == "edge-1");

@@ -233,8 +233,8 @@ TEST_CASE("a prompt larger than the window stalls at it and goes on with credit"
   std::size_t sent = 0;
   while (auto size = p.send(p.edge))  // the cloud gets nothing yet
     sent += size;
-  CHECK(sent <= link_defaults::window_bytes_unmeasured);
-  CHECK(sent > link_defaults::window_bytes_unmeasured / 2);
+  CHECK(sent <= p.edge.protocol.window().window());
+  CHECK(sent > p.edge.protocol.window().window() / 2);
   p.settle();
   REQUIRE(p.cloud.got.size() == 1);
   CHECK(std::get<verify>(p.cloud.got[0].body).rows.data.size() == 16u << 20);
@@ -277,6 +277,21 @@ TEST_CASE("a sketch and keys and values cross a link like everything else", "[ac
   REQUIRE(p.cloud.got.size() == 2);
   CHECK(std::get<sketch>(p.cloud.got[0].body).points.at(1).text == "second");
   CHECK(std::get<kv_slice>(p.cloud.got[1].body).rows.rows == 100);
+}
+
+TEST_CASE("while the pipe takes nothing the link waits for it, not for its pace", "[actors][link]") {
+  link_pair p;
+  p.up();
+  p.edge.take(p.edge.protocol.send(verify_frame(1, 1024), p.now));
+  while (p.send(p.edge) > 0) {
+  }
+  p.settle();
+  p.edge.take(p.edge.protocol.send(verify_frame(2, 1024), p.now));
+  p.pass(1s);
+  p.edge.take(p.edge.protocol.send(verify_frame(3, 1024), p.now));
+  REQUIRE_FALSE(p.edge.protocol.outgoing(p.now).empty());
+  p.edge.take(p.edge.protocol.on_sent(10, p.now));  // the rest of the unit stays
+  CHECK(p.edge.protocol.next_tick() >= p.now + 400ms);
 }
 
 TEST_CASE("a newer connection takes the place of the old one", "[actors][link]") {

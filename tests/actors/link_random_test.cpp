@@ -35,7 +35,8 @@ struct history {
   }
   void duplicate() {
     auto& box = pick(2) ? p.edge.outbox : p.cloud.outbox;
-    if (!box.empty() && box.front().size() < 1024 && duplicates.insert(p.connection).second)
+    auto whole = [](auto& unit) { return decode_slice(std::span{unit}.subspan(wire_prefix_bytes), {})->total == 0; };
+    if (!box.empty() && whole(box.front()) && duplicates.insert(p.connection).second)
       box.push_front(box.front());
   }
   void step() {

@@ -228,6 +228,27 @@ TEST_CASE_METHOD(two_sites, "a session is its opener's: others are told that the
   CHECK(cancels->empty());
 }
 
+TEST_CASE_METHOD(two_sites, "late frames of an old placement are refused and counted", "[actors][link]") {
+  advance(1s);
+  auto at = [&](std::uint32_t epoch, std::uint32_t unit) { return header{{5, 6}, epoch, unit, 0, role::verifier, now() + 60s}; };
+  verify row{0, rows_wanted::all, {dtype::f32, 1, 1, byte_buffer(4)}};
+  ask_peer(open_session{}, at(2, 1));
+  advance(100ms);
+  auto late = ask_peer(row, at(1, 2));
+  auto reopened = ask_peer(open_session{}, at(1, 1));
+  auto good = ask_peer(row, at(2, 2));
+  advance(100ms);
+  CHECK(failed(late) == ec::stale_epoch);
+  CHECK(failed(reopened) == ec::stale_epoch);
+  CHECK(bodies<verified>(good).size() == 1);
+  CHECK(verifies->size() == 1);
+  auto state = ask<peer_state>(cloud, stats_atom::value);
+  REQUIRE(state);
+  CHECK(state->counts.stale_epochs == 2);
+  CHECK(state->counts.connections == 1);
+  CHECK(state->counts.bytes_in > 0);
+}
+
 TEST_CASE_METHOD(two_sites, "a role that is not offered is refused", "[actors][link]") {
   advance(1s);
   auto answers = make_log();

@@ -133,6 +133,8 @@ protected:
             [this](pipe_order& x) { x.run(*pipe_); }};
   }
 
+  void on_exit() override { pipe_.reset(); }
+
 private:
   void read(std::uint64_t connection) {
     std::string text(4096, '\0');
@@ -146,7 +148,10 @@ private:
 };
 
 struct sockets {
-  sockets() { spdlog::set_level(spdlog::level::off); }
+  sockets() {
+    spdlog::set_level(spdlog::level::off);
+    sys.await_actors_before_shutdown(false);  // a test's networks end before it, and with them who they host
+  }
 
   /// A pipe whose events the test reads. Its transport belongs to an actor on the network's thread.
   struct end {
@@ -450,11 +455,11 @@ TEST_CASE_METHOD(links, "a frozen peer is noticed after dead_after", "[actors][l
   finish(mute);
 }
 
-TEST_CASE_METHOD(links, "the relay gives a link its round trip", "[actors][link][tls]") {
+TEST_CASE_METHOD(links, "the shaper gives a link its round trip", "[actors][link][tls]") {
   events<peer_state> edge_peers, cloud_peers;
   network edge{ids().of("edge-1")}, cloud{ids().of("cloud-1")};
   auto config = to_cloud(cloud.listen("127.0.0.1", 0));
-  config.rtt_ms = 20;
+  config.shape = shape_of(20, 0, 0, 0);
   auto c = start(cloud, from_edge(), "cloud-1", "cloud", cloud_peers);
   auto e = start(edge, config, "edge-1", "home", edge_peers);
   REQUIRE(edge_peers.wait(up));

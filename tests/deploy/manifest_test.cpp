@@ -159,7 +159,7 @@ TEST_CASE("a node's configuration has both ends of its link and the part of the 
   REQUIRE(cloud.links.size() == 1);
   CHECK_FALSE(cloud.links[0].dial);
   CHECK(cloud.links[0].peer_node == "edge-1");
-  CHECK(cloud.links[0].rtt_ms == 0);
+  CHECK(cloud.links[0].shape.up.latency == std::chrono::milliseconds(0));
   REQUIRE(cloud.roles.size() == 2);
   CHECK(cloud.roles[1].first_layer == 1);
   CHECK(cloud.roles[1].last_layer == 3);

@@ -112,6 +112,7 @@ TEST_CASE("texts and lists beyond their limits are refused", "[messages][hostile
   CHECK(code_for([](auto f) { f.getPayload().initOutcome().initPlaces(too_many); }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initTokens().initIds(limits::tokens_per_frame + 1); }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initGenerate().initAnswered(limits::tokens_per_frame + 1); }) == ec::bad_frame);
+  CHECK(code_for([](auto f) { f.getPayload().initPadding(limits::slice_bytes + 1); }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initSketch().initPoints(too_many); }) == ec::bad_frame);
   CHECK(code_for([&](auto f) { f.getPayload().initSketch().initPoints(1)[0].setText(t.c_str()); }) == ec::bad_frame);
 }
@@ -183,7 +184,7 @@ TEST_CASE("an unknown payload is refused", "[messages][hostile]") {
   auto body = body_of([](auto f) { f.getPayload().setCancel(); });
   auto other = body_of([](auto f) { f.getPayload().setCloseSession(); });
   auto at = static_cast<std::size_t>(std::mismatch(body.begin(), body.end(), other.begin()).first - body.begin());
-  for (unsigned number : {17u, 255u}) {
+  for (unsigned number : {18u, 255u}) {
     body[at] = static_cast<std::byte>(number);
     CHECK(error_of(body) == ec::bad_frame);
   }

@@ -58,6 +58,7 @@ static auto parts(const outcome& x) {
 }
 static auto parts(const failure& x) { return std::tie(x.code, x.detail, x.text); }
 static auto parts(const kv_slice& x) { return std::tie(x.stage, x.layer, x.base, x.rows); }
+static auto parts(const padding& x) { return std::tie(x.bytes); }
 static auto parts(const sketch_point& x) { return std::tie(x.text, x.expected_tokens); }
 static bool operator==(const sketch_point& a, const sketch_point& b) { return parts(a) == parts(b); }
 static auto parts(const sketch& x) { return std::tie(x.level, x.points); }
@@ -149,7 +150,8 @@ std::vector<frame> of_each(rng& r, const sizes& s) {
     verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
     verified{r(), rows(), {r(), r()}}, tokens{r(), any_ids(r, s.ids), text()}, any_outcome(r, s),
     failure{static_cast<ec>(1 + pick(r, ec_count - 1)), r(), text()},
-    kv_slice{any_u32(r), any_u32(r), r(), rows()}, any_sketch(r, s)};
+    kv_slice{any_u32(r), any_u32(r), r(), rows()}, any_sketch(r, s),
+    padding{static_cast<std::uint32_t>(s.text)}};
   std::vector<frame> frames;
   for (auto& body : bodies)
     frames.push_back(any_frame(r, std::move(body)));

@@ -79,7 +79,7 @@ TEST_CASE("split sends hidden states and control, no word and no token of the pr
   CHECK(count<verify>(seen) == answer.size());
   CHECK(count<open_session>(seen) == 1);
   CHECK(count<close_session>(seen) == 1);
-  auto control = count<ping>(seen) + count<pong>(seen) + count<credit>(seen) + count<status>(seen);
+  auto control = count<ping>(seen) + count<pong>(seen) + count<credit>(seen) + count<status>(seen) + count<padding>(seen);
   CHECK(seen.frames.size() == count<verify>(seen) + 2 + control);
   CHECK_FALSE(contains(seen.bytes, sim_models::canary));
   CHECK_FALSE(contains(seen.bytes, prompt));
@@ -100,5 +100,5 @@ TEST_CASE("edge sends nothing but the link's own control", "[sim][uplink]") {
   sim_models models;
   auto seen = uplink_of(models, strategy::edge, prompt);
   CHECK(seen.record.error == ec::none);
-  CHECK(seen.frames.size() == count<ping>(seen) + count<pong>(seen) + count<credit>(seen) + count<status>(seen));
+  CHECK(seen.frames.size() == count<ping>(seen) + count<pong>(seen) + count<credit>(seen) + count<status>(seen) + count<padding>(seen));
 }

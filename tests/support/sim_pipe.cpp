@@ -124,10 +124,12 @@ std::size_t sim_pipe::write(side s, std::uint64_t attachment, std::uint64_t conn
   if (!connected_ || attachment != e.attachment || connection != e.connection || bytes.empty())
     return 0;
   if (e.line_free > now() + unsent_time) {
-    later(e.line_free - unsent_time, [this, s, connection, epoch = epoch_] {
-      if (epoch == epoch_ && connected_)
-        caf::anon_send(ends_[s].events, pipe_ready{connection});
-    });
+    if (!std::exchange(e.full, true))
+      later(e.line_free - unsent_time, [this, s, connection, epoch = epoch_] {
+        ends_[s].full = false;
+        if (epoch == epoch_ && connected_)
+          caf::anon_send(ends_[s].events, pipe_ready{connection});
+      });
     return 0;
   }
   byte_buffer data{bytes.begin(), bytes.end()};

@@ -54,6 +54,7 @@ private:
     bool waiting = false;          ///< acceptor: expects a call
     std::deque<byte_buffer> inbox; ///< arrived, not read
     std::size_t read = 0;          ///< bytes of the first of these that are
+    bool full = false;             ///< took no more; its link hears when it does again
     time_point line_free{};        ///< when what was sent so far has left
     time_point last_arrival{};
   };
