@@ -1,13 +1,11 @@
 #include "actors/link/asio_transport.hpp"
 
 #include "actors/link/asio_peer.hpp"
+#include "actors/link/asio_unit.hpp"
 #include "actors/link/tls.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
-#include <caf/actor_system.hpp>
-#include <caf/execution_unit.hpp>
-#include <caf/resumable.hpp>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
@@ -131,28 +129,6 @@ struct network::impl {
 };
 
 namespace {
-
-/// Runs actors on the network's thread.
-class io_unit : public caf::execution_unit {
-public:
-  io_unit(caf::actor_system& system, asio::io_context& io) : caf::execution_unit{&system}, io_{io} {}
-
-  void exec_later(caf::resumable* job) override {
-    asio::post(io_, [this, job] { resume(job); });
-  }
-
-private:
-  static constexpr std::size_t messages_at_once = 64;  // then sockets and the other links have their turn
-
-  void resume(caf::resumable* job) {
-    if (job->resume(this, messages_at_once) == caf::resumable::resume_later)
-      exec_later(job);
-    else
-      caf::intrusive_ptr_release(job);
-  }
-
-  asio::io_context& io_;
-};
 
 /// What the link actor holds. It runs on the network's thread, so these are plain calls.
 class asio_transport : public transport {

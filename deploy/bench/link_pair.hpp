@@ -1,5 +1,5 @@
 // deploy/bench/link_pair.hpp: two links as two nodes have them, an edge that dials and a cloud that accepts: a network and an
-// actor system each. The cloud's role answers rows with nothing but their checksum's worth.
+// actor system each. The cloud's role sends small rows back, and of large ones only the word that they are there.
 #pragma once
 
 #include "actors/link/asio_transport.hpp"
@@ -15,7 +15,6 @@ namespace virga::deploy {
 
 class link_pair {
 public:
-  /// @param listen_on loopback port of the cloud; 0: any
   link_pair(const tls_config& cloud, const tls_config& edge);
   ~link_pair();
 

@@ -13,7 +13,6 @@ namespace virga::deploy {
 class raw_pair {
 public:
   /// @param server, client identities for TLS; both null: plain TCP
-  /// @param shaper_port loopback port that leads to `listen_port`; 0: dial it directly
   raw_pair(const tls_config* server, const tls_config* client);
   ~raw_pair();
 
