@@ -31,8 +31,10 @@ inline constexpr std::size_t slice_bytes_min = standing_bytes_min / 2 - unit_ove
 /// Bulk leaves at most this much faster than the link carries it: enough to find out that it has become faster.
 inline constexpr double pacing_gain = 1.05;
 
-/// Bytes/s above which nothing is paced: timers are too coarse.
+/// Bytes/s above which, and a round trip below which, nothing is paced: timers are too coarse, and what the link holds is
+/// little.
 inline constexpr std::uint64_t paced_rate_max = 250'000'000;
+inline constexpr std::chrono::milliseconds paced_base_min{1};
 
 /// Rows of a tensor that still count as decoding: one round of a draft. More rows are bulk.
 inline constexpr std::uint32_t decode_rows = 16;

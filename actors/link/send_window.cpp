@@ -146,7 +146,7 @@ bool send_window::paced(time_point now) {
   auto passed = static_cast<double>((now - pace_at_).count());
   pace_bytes_ = std::min(pace_bytes_ + passed * per_ns, most);
   pace_at_ = now;
-  if (starting_ || rate_ > link_defaults::paced_rate_max)
+  if (starting_ || rate_ > link_defaults::paced_rate_max || base_ < link_defaults::paced_base_min)
     pace_bytes_ = most;
   if (pace_bytes_ > 0)
     return false;
