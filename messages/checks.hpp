@@ -2,6 +2,7 @@
 #pragma once
 
 #include "messages/limits.hpp"
+#include "messages/tensor_of.hpp"
 #include "messages/types.hpp"
 
 #include <stdexcept>
@@ -43,21 +44,6 @@ inline std::uint64_t matrix_bytes(dtype type, std::uint32_t rows, std::uint32_t 
     throw rule_broken(ec::bad_tensor, "a tensor of " + std::to_string(rows) + " x " + std::to_string(cols)
                                         + " is larger than " + std::to_string(limits::tensor_bytes) + " bytes");
   return bytes;
-}
-
-/// The tensor of a message that has one, else null.
-inline const tensor* tensor_of(const payload& body) noexcept {
-  if (auto v = std::get_if<verify>(&body))
-    return &v->rows;
-  if (auto v = std::get_if<verified>(&body))
-    return &v->rows;
-  if (auto v = std::get_if<kv_slice>(&body))
-    return &v->rows;
-  return nullptr;
-}
-
-inline tensor* tensor_of(payload& body) noexcept {
-  return const_cast<tensor*>(tensor_of(static_cast<const payload&>(body)));
 }
 
 } // namespace virga

@@ -27,9 +27,6 @@ caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now,
 caf::expected<byte_buffer> encode_unit(const frame& f, std::size_t& offset, time_point now,
                                        std::size_t slice_bytes = limits::slice_bytes);
 
-/// Bytes of a message's tensor, 0 when it has none: the message ends with the unit that reaches them.
-std::size_t tensor_bytes(const payload& body) noexcept;
-
 /// What one decoder has seen. Units are counted as they are decoded, before their message is whole.
 struct decoder_counters {
   std::uint64_t frames = 0;              ///< whole messages given out

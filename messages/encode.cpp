@@ -100,11 +100,6 @@ byte_buffer next_unit(const frame& f, std::size_t& offset, time_point now, std::
 
 } // namespace
 
-std::size_t tensor_bytes(const payload& body) noexcept {
-  auto t = tensor_of(body);
-  return t != nullptr ? t->data.size() : 0;
-}
-
 caf::expected<byte_buffer> encode_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
   try {
     return next_unit(f, offset, now, slice_bytes);

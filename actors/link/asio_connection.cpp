@@ -40,14 +40,16 @@ void tls_connection::flush() {
 }
 
 std::size_t tls_connection::read(std::span<std::byte> room) {
-  auto bytes = open_ && !awaits_read_ ? socket_->read(room) : 0;
-  if (open_ && bytes == 0) {
-    if (!awaits_read_ && socket_->current() == tls_socket::state::blocked)
-      await(tcp::socket::wait_read, awaits_read_);
-    else if (!awaits_read_)
-      lost();
-  }
-  return bytes;
+  if (!open_ || awaits_read_)
+    return 0;
+  auto bytes = socket_->read(room);
+  if (bytes > 0)
+    return bytes;
+  if (socket_->current() == tls_socket::state::blocked)
+    await(tcp::socket::wait_read, awaits_read_);
+  else
+    lost();
+  return 0;
 }
 
 /// Why the socket did not take all.

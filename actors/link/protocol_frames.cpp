@@ -1,6 +1,7 @@
 // The frames of a link that is connected: what comes in, what goes out. protocol.cpp has the states.
 #include "actors/link/protocol.hpp"
 
+#include "messages/tensor_of.hpp"
 #include "messages/type_ids.hpp"
 
 #include <algorithm>
@@ -9,11 +10,7 @@ namespace virga {
 
 namespace {
 
-bool may_be_sliced(const received& r) {
-  auto& body = r.value.body;
-  return r.refused || std::holds_alternative<verify>(body) || std::holds_alternative<verified>(body)
-         || std::holds_alternative<kv_slice>(body);
-}
+bool may_be_sliced(const received& r) { return r.refused || tensor_of(r.value.body) != nullptr; }
 
 bool is_request(const payload& body) {
   auto i = body.index();

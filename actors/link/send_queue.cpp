@@ -1,6 +1,7 @@
 #include "actors/link/send_queue.hpp"
 
 #include "messages/codec.hpp"
+#include "messages/tensor_of.hpp"
 #include "messages/type_ids.hpp"
 
 #include <algorithm>
@@ -11,16 +12,6 @@ namespace {
 
 constexpr std::size_t small_bytes = 512; // what a message without text or tensor counts for
 
-const tensor* rows_of(const payload& body) {
-  if (auto x = std::get_if<verify>(&body))
-    return &x->rows;
-  if (auto x = std::get_if<verified>(&body))
-    return &x->rows;
-  if (auto x = std::get_if<kv_slice>(&body))
-    return &x->rows;
-  return nullptr;
-}
-
 std::size_t text_bytes(const generate& g) {
   auto bytes = g.prompt.size() + g.answered.size() * sizeof(token_id);
   for (auto& m : g.messages)
@@ -29,10 +20,8 @@ std::size_t text_bytes(const generate& g) {
 }
 
 std::size_t charge_of(const payload& body) {
-  auto bytes = small_bytes;
-  if (auto rows = rows_of(body))
-    bytes += rows->data.size();
-  else if (auto g = std::get_if<generate>(&body))
+  auto bytes = small_bytes + tensor_bytes(body);
+  if (auto g = std::get_if<generate>(&body))
     bytes += text_bytes(*g);
   else if (auto t = std::get_if<tokens>(&body))
     bytes += t->text.size() + t->ids.size() * sizeof(token_id);
@@ -57,7 +46,7 @@ priority urgency_of(const payload& body) {
     return priority::control;
   if (std::holds_alternative<padding>(body))
     return priority::bulk;
-  auto rows = rows_of(body);
+  auto rows = tensor_of(body);
   return rows && rows->rows > link_defaults::decode_rows ? priority::bulk : priority::decode;
 }
 

@@ -15,6 +15,12 @@ std::uint64_t in_time(std::uint64_t rate, nanoseconds t) {
   return static_cast<std::uint64_t>(static_cast<double>(rate) * 1e-9 * static_cast<double>(t.count()));
 }
 
+/// By the peer's clock, which may say anything: an hour at most.
+nanoseconds microseconds_between(std::uint64_t a, std::uint64_t b) {
+  constexpr std::chrono::microseconds most = std::chrono::hours{1};
+  return std::chrono::microseconds{std::min<std::uint64_t>(b - a, most.count())};
+}
+
 } // namespace
 
 // -- measuring ---------------------------------------------------------------------------------------------------------
@@ -53,7 +59,7 @@ void send_window::credited(const credit& c) {
   if (!counting_ || gaps == gap::dry || c.received_us < received_us_)
     sample_ = {};
   else if (!starting_ || gaps == gap::none)
-    add_sample(bytes, credit_sent_ - before, std::chrono::microseconds{c.received_us - received_us_});
+    add_sample(bytes, credit_sent_ - before, microseconds_between(received_us_, c.received_us));
   counting_ = true;
   received_us_ = c.received_us;
   if (starting_ && (round_bytes_ += bytes) >= start_window_) {

@@ -65,6 +65,22 @@ link_options options_of(link_config c, const char* node, const char* site) {
 
 } // namespace
 
+link_config accepting_end() {
+  link_config c;
+  c.peer_node = "edge";
+  c.peer_site = "home";
+  c.dial = false;
+  return c;
+}
+
+link_config dialing_end(std::uint16_t port) {
+  link_config c;
+  c.peer_node = c.peer_site = "cloud";
+  c.host = "127.0.0.1";
+  c.port = port;
+  return c;
+}
+
 link_pair::config::config() {
   set("scheduler.policy", caf::atom("sharing"));
   set("scheduler.max-threads", 1);
@@ -88,13 +104,6 @@ link_pair::~link_pair() {
 }
 
 void link_pair::connect(std::uint16_t port) {
-  link_config from_edge, to_cloud;
-  from_edge.peer_node = "edge";
-  from_edge.peer_site = "home";
-  from_edge.dial = false;
-  to_cloud.peer_node = to_cloud.peer_site = "cloud";
-  to_cloud.host = "127.0.0.1";
-  to_cloud.port = port;
   auto role = role_that_answers(cloud_sys_, taken_);
   auto cloud_node = node_that_listens(cloud_sys_, nullptr), edge_node = node_that_listens(edge_sys_, peers_);
   auto factory = [](network& n) {
@@ -104,9 +113,9 @@ void link_pair::connect(std::uint16_t port) {
   so.kind = role::verifier;
   stub_of<verifier> cloud_stub = cloud_sys_.spawn(make_stub<verifier>, so);
   caf::anon_send(cloud_stub, target_atom::value, role, std::uint64_t{1});
-  cloud_ = spawn_link(cloud_sys_, cloud_net_->host(cloud_sys_), options_of(from_edge, "cloud", "cloud"), factory(*cloud_net_),
+  cloud_ = spawn_link(cloud_sys_, cloud_net_->host(cloud_sys_), options_of(accepting_end(), "cloud", "cloud"), factory(*cloud_net_),
                       cloud_node, {session_host{}, verifier{cloud_stub}});
-  edge_ = spawn_link(edge_sys_, edge_net_->host(edge_sys_), options_of(to_cloud, "edge", "home"), factory(*edge_net_),
+  edge_ = spawn_link(edge_sys_, edge_net_->host(edge_sys_), options_of(dialing_end(port), "edge", "home"), factory(*edge_net_),
                      edge_node, {});
   stub_ = edge_sys_.spawn(make_stub<verifier>, so);
   caf::anon_send(stub_, target_atom::value, verifier{edge_}, std::uint64_t{0});

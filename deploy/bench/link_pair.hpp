@@ -13,6 +13,10 @@
 
 namespace virga::deploy {
 
+/// The two ends that every pair has: the cloud that accepts, and the edge that dials it at this loopback port.
+link_config accepting_end();
+link_config dialing_end(std::uint16_t port);
+
 class link_pair {
 public:
   link_pair(const tls_config& cloud, const tls_config& edge);

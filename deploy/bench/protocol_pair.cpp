@@ -2,6 +2,7 @@
 
 #include "actors/link/hosted.hpp"
 #include "actors/link/protocol.hpp"
+#include "deploy/bench/link_pair.hpp"
 
 #include <caf/actor_cast.hpp>
 #include <caf/scoped_actor.hpp>
@@ -114,15 +115,9 @@ caf::actor spawn_end(caf::actor_system& sys, network& n, link_config c, done_box
 
 protocol_pair::protocol_pair(const tls_config& cloud, const tls_config& edge)
   : cloud_net_{std::make_unique<network>(cloud)}, edge_net_{std::make_unique<network>(edge)} {
-  link_config from_edge, to_cloud;
-  from_edge.peer_node = "edge";
-  from_edge.peer_site = "home";
-  from_edge.dial = false;
-  to_cloud.peer_node = to_cloud.peer_site = "cloud";
-  to_cloud.host = "127.0.0.1";
-  to_cloud.port = cloud_net_->listen("127.0.0.1", 0);
-  cloud_ = spawn_end(cloud_sys_, *cloud_net_, from_edge, done_);
-  edge_ = spawn_end(edge_sys_, *edge_net_, to_cloud, done_);
+  auto port = cloud_net_->listen("127.0.0.1", 0);
+  cloud_ = spawn_end(cloud_sys_, *cloud_net_, accepting_end(), done_);
+  edge_ = spawn_end(edge_sys_, *edge_net_, dialing_end(port), done_);
   std::this_thread::sleep_for(std::chrono::milliseconds{300});  // TLS and hello
 }
 

@@ -152,6 +152,17 @@ TEST_CASE("decoding is held only by what a peer can be made to hold", "[actors][
   CHECK(l.window.open_for(l.now) == priority::bulk);
 }
 
+TEST_CASE("a peer's clock may jump as far as it likes", "[actors][link]") {
+  line l{12'500'000, 20ms};
+  for (std::uint64_t clock : {std::uint64_t{1}, ~std::uint64_t{0}, std::uint64_t{0}, ~std::uint64_t{0} / 2}) {
+    l.send(1'000, priority::decode);
+    l.send(1'000, priority::decode);
+    l.window.credited({1'000, 0, clock});
+  }
+  CHECK(l.window.rate() < 12'500'000);
+  CHECK(l.window.open_for(l.now) != priority::control);
+}
+
 TEST_CASE("what is known of a link outlives a connection, what was under way does not", "[actors][link]") {
   line l{12'500'000, 20ms};
   l.ping();
