@@ -12,7 +12,7 @@ struct scored_position {
   bool scored = false;  ///< false for the first token, which nothing predicts
   double logprob = 0;   ///< of `id` given all tokens before it, natural logarithm
   token_id best = 0;    ///< the likeliest token there
-  std::vector<models::scored_token> top;  ///< best first
+  std::vector<scored_token> top;  ///< best first
 };
 
 struct text_scores {

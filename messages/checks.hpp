@@ -31,6 +31,13 @@ inline void check_chat(std::size_t messages, std::size_t bytes) {
   check_size(bytes, limits::prompt_bytes, "the prompt", ec::bad_request);
 }
 
+/// Log-probabilities come with every id or with none. @throws rule_broken ec::bad_frame
+inline void check_logprobs(std::size_t logprobs, std::size_t ids) {
+  if (logprobs != 0 && logprobs != ids)
+    throw rule_broken(ec::bad_frame, "tokens has " + std::to_string(ids) + " ids and " + std::to_string(logprobs)
+                                       + " log-probabilities");
+}
+
 /// Bytes of a whole matrix; i8_rows has one f32 scale a row before its data.
 /// @throws rule_broken ec::bad_tensor when it is beyond limits::tensor_bytes or has rows without columns
 inline std::uint64_t matrix_bytes(dtype type, std::uint32_t rows, std::uint32_t cols) {

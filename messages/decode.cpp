@@ -106,11 +106,14 @@ sampling read_sampling(wire::Generate::Reader in) {
              in.getPresencePenalty(), in.getFrequencyPenalty()};
   for (auto b : in.getLogitBias())
     s.logit_bias.push_back({b.getId(), b.getBias()});
+  s.logprobs = in.getLogprobs();
+  s.top_logprobs = in.getTopLogprobs();
+  check_size(s.top_logprobs, limits::top_logprobs, "top_logprobs", ec::bad_request);
   return s;
 }
 
-std::vector<token_id> read_ids(capnp::List<std::uint32_t>::Reader in, const char* name) {
-  check_size(in.size(), limits::tokens_per_frame, name);
+std::vector<token_id> read_ids(capnp::List<std::uint32_t>::Reader in, std::size_t limit, const char* name) {
+  check_size(in.size(), limit, name);
   std::vector<token_id> ids;
   ids.reserve(in.size());
   for (auto id : in)
@@ -122,7 +125,7 @@ payload read(wire::Generate::Reader in) {
   return generate{read_strategy(in.getHow()), text(in.getRequestId(), "generate.requestId"),
                   text(in.getPrompt(), "the prompt", limits::prompt_bytes, ec::bad_request), in.getMaxTokens(),
                   read_sampling(in), read_messages(in.getMessages(), in.getPrompt().size()), read_stop(in.getStop()),
-                  read_ids(in.getAnswered(), "generate.answered")};
+                  read_ids(in.getAnswered(), limits::answered_tokens, "generate.answered")};
 }
 
 payload read(wire::OpenSession::Reader in) {
@@ -139,8 +142,27 @@ payload read(wire::Verified::Reader in, slice& out) {
   return verified{in.getBase(), read_tensor(in.getRows(), out), work_times{in.getQueueUs(), in.getComputeUs()}};
 }
 
+scored_token read(wire::Tokens::Scored::Reader in) {
+  auto bytes = in.getText();
+  check_size(bytes.size(), limits::text_bytes, "tokens.logprobs.text");
+  return {in.getId(), in.getLogprob(), {reinterpret_cast<const char*>(bytes.begin()), bytes.size()}};
+}
+
+std::vector<token_logprobs> read_logprobs(capnp::List<wire::Tokens::Choice>::Reader in, std::size_t ids) {
+  check_logprobs(in.size(), ids);
+  std::vector<token_logprobs> out;
+  for (auto one : in) {
+    check_size(one.getTop().size(), limits::top_logprobs, "tokens.logprobs.top");
+    auto& to = out.emplace_back(token_logprobs{read(one.getChosen()), {}});
+    for (auto t : one.getTop())
+      to.top.push_back(read(t));
+  }
+  return out;
+}
+
 payload read(wire::Tokens::Reader in) {
-  return tokens{in.getPosition(), read_ids(in.getIds(), "tokens.ids"), text(in.getText(), "tokens.text")};
+  return tokens{in.getPosition(), read_ids(in.getIds(), limits::tokens_per_frame, "tokens.ids"),
+                text(in.getText(), "tokens.text"), read_logprobs(in.getLogprobs(), in.getIds().size())};
 }
 
 std::vector<place> read_places(capnp::List<wire::Place>::Reader in) {

@@ -37,6 +37,12 @@ inline constexpr std::size_t text_bytes = 4096;
 /// Tokens in one `tokens` frame at most. More: ec::bad_frame.
 inline constexpr std::size_t tokens_per_frame = 16 * 1024;
 
+/// Tokens of an answer that `generate` may say are there already. More: ec::bad_frame.
+inline constexpr std::size_t answered_tokens = 64 * 1024;
+
+/// Likeliest tokens told beside a chosen one, as in OpenAI's API. More: ec::bad_request.
+inline constexpr std::size_t top_logprobs = 20;
+
 /// Roles in one `hello` or `status`, places in one `outcome`, points of one `sketch`. More: ec::bad_frame.
 inline constexpr std::size_t list_items = 64;
 

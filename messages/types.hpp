@@ -91,6 +91,8 @@ struct sampling {
   double presence_penalty = 0;         ///< subtracted once from logits of tokens seen in the answer
   double frequency_penalty = 0;        ///< subtracted as often as the token stands in the answer
   std::vector<token_bias> logit_bias{};  ///< each id at most once
+  bool logprobs = false;               ///< tell each token's log-probability
+  std::uint32_t top_logprobs = 0;      ///< and those of this many likeliest; only where `logprobs`
 
   /// Whether the choice depends on the tokens before it.
   bool looks_back() const noexcept { return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0; }
@@ -173,11 +175,25 @@ struct verified {
   work_times times;
 };
 
+/// A token and its natural log-probability in the model's own distribution: before bias, penalties and temperature.
+struct scored_token {
+  token_id id = 0;
+  double logprob = 0;
+  std::string text{};  ///< its bytes, filled by the session; they need not be whole characters
+};
+
+/// How likely a token of an answer was.
+struct token_logprobs {
+  scored_token chosen;
+  std::vector<scored_token> top;  ///< the likeliest, best first
+};
+
 /// Tokens in order. `position` counts the answer's tokens from 0, so a repeat is recognised.
 struct tokens {
   std::uint64_t position = 0;
   std::vector<token_id> ids;
   std::string text;  ///< filled by the session, empty between roles of one site
+  std::vector<token_logprobs> logprobs{};  ///< one for each id where sampling::logprobs, else none
 };
 
 enum class finish_reason : std::uint8_t { none = 0, stop = 1, length = 2 };

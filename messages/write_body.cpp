@@ -124,6 +124,9 @@ void write_sampling(wire::Generate::Builder out, const sampling& s) {
     biases[i].setId(s.logit_bias[i].id);
     biases[i].setBias(s.logit_bias[i].bias);
   }
+  check_size(s.top_logprobs, limits::top_logprobs, "top_logprobs", ec::bad_request);
+  out.setLogprobs(s.logprobs);
+  out.setTopLogprobs(s.top_logprobs);
 }
 
 void write(union_builder u, const generate& x, piece) {
@@ -134,7 +137,7 @@ void write(union_builder u, const generate& x, piece) {
   out.setMaxTokens(x.max_tokens);
   write_chat(out, x);
   write_sampling(out, x.choose);
-  write_ids(out.initAnswered(list_size(x.answered.size(), limits::tokens_per_frame, "generate.answered")), x.answered);
+  write_ids(out.initAnswered(list_size(x.answered.size(), limits::answered_tokens, "generate.answered")), x.answered);
 }
 
 void write(union_builder u, const open_session& x, piece) {
@@ -170,11 +173,31 @@ void write(union_builder u, const verified& x, piece data) {
   write_tensor(out.initRows(), x.rows, data);
 }
 
+void write_scored(wire::Tokens::Scored::Builder out, const scored_token& x) {
+  check_size(x.text.size(), limits::text_bytes, "tokens.logprobs.text");
+  out.setId(x.id);
+  out.setLogprob(x.logprob);
+  out.setText({reinterpret_cast<const kj::byte*>(x.text.data()), x.text.size()});
+}
+
+void write_logprobs(wire::Tokens::Builder to, const tokens& x) {
+  check_logprobs(x.logprobs.size(), x.ids.size());
+  auto out = to.initLogprobs(static_cast<unsigned>(x.logprobs.size()));
+  for (unsigned i = 0; i < out.size(); ++i) {
+    auto& from = x.logprobs[i];
+    write_scored(out[i].initChosen(), from.chosen);
+    auto top = out[i].initTop(list_size(from.top.size(), limits::top_logprobs, "tokens.logprobs.top"));
+    for (unsigned k = 0; k < top.size(); ++k)
+      write_scored(top[k], from.top[k]);
+  }
+}
+
 void write(union_builder u, const tokens& x, piece) {
   auto out = u.initTokens();
   out.setPosition(x.position);
   write_ids(out.initIds(list_size(x.ids.size(), limits::tokens_per_frame, "tokens.ids")), x.ids);
   out.setText(text(x.text, "tokens.text"));
+  write_logprobs(out, x);
 }
 
 void write(union_builder u, const outcome& x, piece) {

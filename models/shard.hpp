@@ -68,18 +68,16 @@ struct segment {
   wants want;
 };
 
-struct scored_token {
-  token_id id = 0;
-  double logprob = 0;
-};
-
 /// One chosen token. The choice for row i is keyed by its own position base + i + 1 (see sampler.hpp).
 struct choice {
   token_id id = 0;
   double logprob = 0;     ///< of `id`, natural logarithm, of the model's own distribution: before bias, penalties, temperature
   double confidence = 0;  ///< the largest probability of that distribution
-  std::vector<scored_token> top;
+  std::vector<scored_token> top;  ///< without texts
 };
+
+/// As answers tell it: `id` with its log-probability, and the likeliest.
+inline token_logprobs logprobs_of(const choice& c) { return {{c.id, c.logprob}, c.top}; }
 
 struct segment_result {
   tensor rows;

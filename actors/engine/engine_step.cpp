@@ -101,9 +101,9 @@ void engine_state::deliver(std::uint64_t id, segment_answer& answer) {
 }
 
 void engine_state::advance(std::uint64_t id, engine_job& job, const models::segment_result& result) {
-  const auto progress = job.run->take(result);
-  if (progress.token)
-    reply_to(job.reply, job.hdr, tokens{progress.position, {*progress.token}, {}}, false);
+  auto progress = job.run->take(result);
+  if (progress.piece)
+    reply_to(job.reply, job.hdr, std::move(*progress.piece), false);
   if (progress.finish != finish_reason::none) {
     reply_to(job.reply, job.hdr, run_done{progress.finish, job.times});
     drop(jobs_.find(id));

@@ -41,6 +41,7 @@ models::segment generation::next() const {
   }
   if (s.base + s.tokens.size() >= ask_.prompt.size()) {
     s.want.tokens = rows_wanted::last;
+    s.want.top_n = ask_.choose.top_logprobs;
     s.want.context = seen_;
     s.want.prompt_tokens = static_cast<std::uint32_t>(ask_.prompt.size()) - ask_.answered;
   }
@@ -53,11 +54,13 @@ generation::progress generation::take(const models::segment_result& result) {
     return {};
   last_ = result.choices.back().id;
   if (std::ranges::find(ask_.stop, last_) != ask_.stop.end())
-    return {std::nullopt, emitted_, finish_reason::stop};
+    return {std::nullopt, finish_reason::stop};
   if (ask_.choose.looks_back())
     seen_.push_back(last_);
-  const auto position = emitted_++;
-  return {last_, position, emitted_ == budget_ ? finish_reason::length : finish_reason::none};
+  tokens piece{emitted_++, {last_}, {}};
+  if (ask_.choose.logprobs)
+    piece.logprobs.push_back(models::logprobs_of(result.choices.back()));
+  return {std::move(piece), emitted_ == budget_ ? finish_reason::length : finish_reason::none};
 }
 
 } // namespace virga

@@ -20,8 +20,7 @@ public:
 
   /// What one segment's result brought.
   struct progress {
-    std::optional<token_id> token;                    ///< to emit, as number `position` of the answer
-    std::uint64_t position = 0;
+    std::optional<tokens> piece;                      ///< to emit
     finish_reason finish = finish_reason::none;       ///< other than none: the run is over
   };
 

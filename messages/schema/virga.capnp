@@ -101,6 +101,8 @@ struct Generate {
   frequencyPenalty @14 :Float64;
   logitBias @15 :List(TokenBias);
   answered @16 :List(UInt32);      # tokens of the answer that the asker has; the answer goes on behind them
+  logprobs @17 :Bool;              # tell each token's log-probability
+  topLogprobs @18 :UInt32;         # and those of this many likeliest
 }
 
 struct ChatMessage {
@@ -146,6 +148,18 @@ struct Tokens {
   position @0 :UInt64;        # of the first id, counted in the answer from 0
   ids @1 :List(UInt32);       # in order
   text @2 :Text;              # their text, where the session fills it
+  logprobs @3 :List(Choice);  # one for each id where asked for, else none
+
+  struct Choice {
+    chosen @0 :Scored;        # the id itself
+    top @1 :List(Scored);     # the likeliest ids, best first
+  }
+
+  struct Scored {
+    id @0 :UInt32;
+    logprob @1 :Float64;      # natural logarithm, of the model's own distribution
+    text @2 :Data;            # its bytes; they need not be whole characters
+  }
 }
 
 struct Place {

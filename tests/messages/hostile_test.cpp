@@ -111,7 +111,18 @@ TEST_CASE("texts and lists beyond their limits are refused", "[messages][hostile
   CHECK(code_for([](auto f) { f.getPayload().initStatus().initRoles(too_many); }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initOutcome().initPlaces(too_many); }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initTokens().initIds(limits::tokens_per_frame + 1); }) == ec::bad_frame);
-  CHECK(code_for([](auto f) { f.getPayload().initGenerate().initAnswered(limits::tokens_per_frame + 1); }) == ec::bad_frame);
+  CHECK(code_for([](auto f) { f.getPayload().initGenerate().initAnswered(limits::answered_tokens + 1); }) == ec::bad_frame);
+  CHECK(code_for([](auto f) { f.getPayload().initTokens().initLogprobs(1); }) == ec::bad_frame);
+  CHECK(code_for([](auto f) {
+          auto one = f.getPayload().initTokens();
+          one.initIds(1);
+          one.initLogprobs(1)[0].initTop(limits::top_logprobs + 1);
+        }) == ec::bad_frame);
+  CHECK(code_for([&](auto f) {
+          auto one = f.getPayload().initTokens();
+          one.initIds(1);
+          one.initLogprobs(1)[0].initChosen().initText(limits::text_bytes + 1);
+        }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initPadding(limits::slice_bytes + 1); }) == ec::bad_frame);
   CHECK(code_for([](auto f) { f.getPayload().initSketch().initPoints(too_many); }) == ec::bad_frame);
   CHECK(code_for([&](auto f) { f.getPayload().initSketch().initPoints(1)[0].setText(t.c_str()); }) == ec::bad_frame);
@@ -171,6 +182,9 @@ TEST_CASE("messages that cannot be taken are refused without ending the connecti
   };
   CHECK(refused(body_of([&](auto f) { f.setSequence(9), f.getPayload().initGenerate().setPrompt(prompt.c_str()); }))
         == ec::bad_request);
+  CHECK(refused(body_of([](auto f) {
+          f.setSequence(9), f.getPayload().initGenerate().setTopLogprobs(limits::top_logprobs + 1);
+        })) == ec::bad_request);
 }
 
 TEST_CASE("a deadline beyond its limit is cut to it", "[messages][hostile]") {

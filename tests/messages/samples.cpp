@@ -20,7 +20,7 @@ static bool operator==(const token_bias& a, const token_bias& b) { return parts(
 static bool operator==(const chat_message& a, const chat_message& b) { return parts(a) == parts(b); }
 static auto parts(const sampling& x) {
   return std::make_tuple(bits(x.temperature), x.seed, x.top_k, bits(x.top_p), bits(x.min_p), bits(x.repetition_penalty),
-                         bits(x.presence_penalty), bits(x.frequency_penalty), x.logit_bias);
+                         bits(x.presence_penalty), bits(x.frequency_penalty), x.logit_bias, x.logprobs, x.top_logprobs);
 }
 static auto parts(const role_status& x) { return std::tie(x.kind, x.incarnation); }
 static auto parts(const place& x) { return std::tie(x.node, x.stages); }
@@ -51,7 +51,11 @@ static auto parts(const close_session&) { return std::tuple<>{}; }
 static auto parts(const cancel&) { return std::tuple<>{}; }
 static auto parts(const opened& x) { return std::tie(x.length, x.kv_tokens); }
 static auto parts(const verified& x) { return std::tie(x.base, x.rows, x.times); }
-static auto parts(const tokens& x) { return std::tie(x.position, x.ids, x.text); }
+static auto parts(const scored_token& x) { return std::make_tuple(x.id, bits(x.logprob), x.text); }
+static bool operator==(const scored_token& a, const scored_token& b) { return parts(a) == parts(b); }
+static auto parts(const token_logprobs& x) { return std::tie(x.chosen, x.top); }
+static bool operator==(const token_logprobs& a, const token_logprobs& b) { return parts(a) == parts(b); }
+static auto parts(const tokens& x) { return std::tie(x.position, x.ids, x.text, x.logprobs); }
 static auto parts(const outcome& x) {
   return std::tie(x.error, x.error_text, x.error_detail, x.how, x.finish, x.places, x.attempts, x.prompt_tokens,
                   x.completion_tokens, x.round_trips, x.bytes_up, x.bytes_down, x.queue_us, x.compute_us, x.link_us);
@@ -104,6 +108,8 @@ sampling any_sampling(rng& r, std::size_t biases) {
   s.logit_bias.resize(biases);
   for (auto& b : s.logit_bias)
     b = {any_u32(r), any_double(r)};
+  s.logprobs = pick(r, 2) == 0;
+  s.top_logprobs = static_cast<std::uint32_t>(pick(r, limits::top_logprobs + 1));
   return s;
 }
 
@@ -123,6 +129,20 @@ generate any_generate(rng& r, const sizes& s) {
     g.stop.push_back(any_text(r, std::min(s.text, limits::stop_bytes)));
   g.answered = any_ids(r, s.ids);
   return g;
+}
+
+/// A token of the largest frames has none: they would not fit beside the ids.
+tokens any_tokens(rng& r, const sizes& s) {
+  tokens x{r(), any_ids(r, s.ids), any_text(r, s.text)};
+  if (s.ids > 64 || pick(r, 2) == 0)
+    return x;
+  x.logprobs.resize(x.ids.size());
+  for (auto& l : x.logprobs) {
+    l.chosen = {any_u32(r), any_double(r), any_text(r, s.place_text)};
+    for (auto n = pick(r, limits::top_logprobs + 1); n > 0; --n)
+      l.top.push_back({any_u32(r), any_double(r), any_text(r, s.place_text)});
+  }
+  return x;
 }
 
 sketch any_sketch(rng& r, const sizes& s) {
@@ -148,7 +168,7 @@ std::vector<frame> of_each(rng& r, const sizes& s) {
     any_generate(r, s),
     open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r), text()},
     verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
-    verified{r(), rows(), {r(), r()}}, tokens{r(), any_ids(r, s.ids), text()}, any_outcome(r, s),
+    verified{r(), rows(), {r(), r()}}, any_tokens(r, s), any_outcome(r, s),
     failure{static_cast<ec>(1 + pick(r, ec_count - 1)), r(), text()},
     kv_slice{any_u32(r), any_u32(r), r(), rows()}, any_sketch(r, s),
     padding{static_cast<std::uint32_t>(s.text)}};
