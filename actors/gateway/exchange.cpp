@@ -2,8 +2,6 @@
 
 #include "actors/gateway/defaults.hpp"
 
-#include <algorithm>
-
 namespace virga {
 
 namespace {
@@ -28,8 +26,6 @@ exchange::exchange(const api_request& r, session_id session, std::string request
 }
 
 bool exchange::on_answer(answer& a, time_point now) {
-  wire_.bytes_up += a.wire.bytes_up;
-  wire_.bytes_down += a.wire.bytes_down;
   if (auto t = std::get_if<tokens>(&a.body); t && !a.last)
     return on_tokens(*t, now);
   if (auto o = std::get_if<outcome>(&a.body))
@@ -65,7 +61,6 @@ bool exchange::on_tokens(const tokens& t, time_point now) {
 void exchange::on_outcome(outcome& o, time_point now) {
   report_.result = std::move(o);
   close(now, std::string(to_string(report_.result.finish)));
-  add_wire();
   if (report_.result.error == ec::none)
     return succeed();
   auto f = failure_of(report_.result);
@@ -138,18 +133,6 @@ void exchange::close(time_point now, std::string result) {
   if (received_ > 1)
     report_.tbt_ms = ms_between(first_token_, last_token_) / (received_ - 1);
   end_ = {200, std::move(result), received_, report_.total_ms, report_.ttft_ms};
-}
-
-void exchange::add_wire() {
-  if (wire_.bytes_down == 0)
-    return;
-  auto& o = report_.result;
-  o.bytes_up += wire_.bytes_up;
-  o.bytes_down += wire_.bytes_down;
-  ++o.round_trips;  // the prompt out, the answer back
-  // What neither computed nor queued was the link.
-  auto elsewhere = static_cast<double>(o.queue_us + o.compute_us + o.link_us);
-  o.link_us += static_cast<std::uint64_t>(std::max(0.0, report_.total_ms * 1000 - elsewhere));
 }
 
 double exchange::ms_since_start(time_point t) const { return ms_between(start_, t); }

@@ -53,8 +53,6 @@ private:
   void succeed();
   void fail_as(const api_error& e, std::string body);
   void close(time_point now, std::string result);
-  /// Adds the link between this gateway and the session, where there was one, to the session's own account.
-  void add_wire();
   double ms_since_start(time_point t) const;
 
   answer_head head_;
@@ -65,7 +63,6 @@ private:
   std::string text_;  ///< of an answer that is not streamed
   bool streaming_ = false;
   std::uint32_t received_ = 0;  ///< tokens
-  traffic wire_;                ///< summed over the answers
   time_point start_, first_token_, last_token_, last_sent_;
 };
 

@@ -83,7 +83,6 @@ api_error front::not_served(strategy s) const {
 void front::start(const api_request& r, const http_request& from, std::shared_ptr<responder> client) {
   auto now = steady_clock::now();
   entry e;
-  e.site = site_of(r.how);
   e.hdr = make_header(r, now);
   auto session = e.hdr.session;
   client->on_gone([this, session] { client_gone(session); });
@@ -93,7 +92,7 @@ void front::start(const api_request& r, const http_request& from, std::shared_pt
                r.max_tokens);
   generate g{r.how, from.request_id, r.prompt, r.max_tokens, r.choose, r.messages, r.stop};
   g.choose.seed = r.seed.value_or(session.lo);
-  ports_.ask(e.site, e.hdr, std::move(g));
+  ports_.ask(e.hdr, std::move(g));
   answering_.emplace(session, std::move(e));
   ++counts_.requests;
   counts_.answering = static_cast<std::uint32_t>(answering_.size());
@@ -108,11 +107,6 @@ header front::make_header(const api_request& r, time_point now) const {
   h.target = role::session_host;
   h.deadline = now + std::min(time, most);
   return h;
-}
-
-session_site front::site_of(strategy s) const {
-  bool in_cloud = s == strategy::cloud || s == strategy::pice;
-  return in_cloud && status_.kind == "edge" ? session_site::peer : session_site::here;
 }
 
 // -- events ------------------------------------------------------------------------------------------------------------
@@ -170,7 +164,7 @@ void front::finish(entries::iterator i, bool cancel) {
                e.talk->request_id(), to_string(session), to_string(e.talk->how()), end.status, end.result, end.tokens,
                end.total_ms, end.ttft_ms);
   if (cancel)
-    ports_.cancel(e.site, e.hdr);
+    ports_.cancel(e.hdr);
   answering_.erase(i);
   counts_.answering = static_cast<std::uint32_t>(answering_.size());
 }

@@ -14,13 +14,10 @@
 
 namespace virga {
 
-/// Where a session lives, seen from the gateway's node.
-enum class session_site { here, peer };
-
 /// The way out. Answers come back through front::on_answer.
 struct front_ports {
-  std::function<void(session_site, header, generate)> ask;
-  std::function<void(session_site, header)> cancel;
+  std::function<void(header, generate)> ask;
+  std::function<void(header)> cancel;
   std::function<session_id()> make_id;  ///< 128 random bits
 };
 
@@ -45,7 +42,6 @@ public:
 private:
   struct entry {
     std::unique_ptr<exchange> talk;
-    session_site site = session_site::here;
     header hdr;
   };
   using entries = std::map<session_id, entry>;
@@ -63,7 +59,6 @@ private:
   api_error not_served(strategy s) const;
   void start(const api_request& r, const http_request& from, std::shared_ptr<responder> client);
   header make_header(const api_request& r, time_point now) const;
-  session_site site_of(strategy s) const;
   void finish(entries::iterator i, bool cancel);
   void client_gone(session_id session);
   std::string served_list() const;

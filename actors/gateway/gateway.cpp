@@ -27,13 +27,12 @@ session_id random_id() {
 
 /// The way out of the HTTP thread: straight to the stubs, which answer to the gateway.
 front_ports make_ports(const node_stubs& stubs, sink reply) {
-  auto to = [stubs](session_site s) { return s == session_site::here ? stubs.local_sessions : stubs.remote_sessions; };
   front_ports p;
   p.make_id = random_id;
-  p.ask = [to, reply](session_site s, header h, generate g) {
-    caf::anon_send(to(s), call<generate>{h, std::move(g), reply});
+  p.ask = [to = stubs.sessions, reply](header h, generate g) {
+    caf::anon_send(to, call<generate>{h, std::move(g), reply});
   };
-  p.cancel = [to, reply](session_site s, header h) { caf::anon_send(to(s), call<cancel>{h, {}, reply}); };
+  p.cancel = [to = stubs.sessions, reply](header h) { caf::anon_send(to, call<cancel>{h, {}, reply}); };
   return p;
 }
 

@@ -37,7 +37,7 @@ void link_state::answer_peer(answer& a) {
       fail_peer(a.hdr, ec::internal, "an engine's answer cannot cross a link");
   };
   if (a.last && a.hdr.target == role::session_host)
-    sessions.closed(a.hdr.session);
+    sessions.closed(a.hdr.session, a.hdr.epoch);
   std::visit(send, a.body);
 }
 
@@ -117,7 +117,7 @@ void link_state::act(peer_down& x) {
   if (reason.empty()) {  // it was up
     down_since = now();
     roles.clear();
-    cancel_generations();
+    sessions.lose();
   }
   reason = std::move(x.reason);
   spdlog::warn("link to {} ({}): down: {}", config.peer_node, config.peer_site, reason);

@@ -62,7 +62,6 @@ struct link_state {
   template <class T, class Role>
   void request(const header& hdr, T& body, role kind, const Role& to);
   void answered(header hdr, answer_body body);
-  void cancel_generations();
   void close_orphans();
   void fail_peer(const header& hdr, ec code, std::string text);
 

@@ -110,17 +110,14 @@ void link_state::act(undelivered& x) {
 
 // -- the peer's sessions -----------------------------------------------------------------------------------------------
 
-/// Nobody hears the answers of a lost peer's generations: they end. What its devices hold in roles waits for its return.
-void link_state::cancel_generations() {
-  for (auto& id : sessions.lose())
-    self->send(offered.sessions, call<cancel>{header{id, 0, 0, 0, role::session_host, {}}, {}, sink{self}});
-}
-
-/// The device has given up on these, or it would have opened them again. Whatever placement they are of, they end.
+/// The peer has given up on these, or it would have opened them again. Whatever placement they are of, they end.
 void link_state::close_orphans() {
   constexpr auto any_epoch = std::numeric_limits<std::uint32_t>::max();
-  for (auto& id : sessions.take_orphans())
-    self->send(offered.verify, call<close_session>{header{id, any_epoch, 0, 0, role::verifier, {}}, {}, sink{self}});
+  for (auto& o : sessions.take_orphans())
+    if (o.generating)
+      self->send(offered.sessions, call<cancel>{header{o.id, any_epoch, 0, 0, role::session_host, {}}, {}, sink{self}});
+    else
+      self->send(offered.verify, call<close_session>{header{o.id, any_epoch, 0, 0, role::verifier, {}}, {}, sink{self}});
 }
 
 } // namespace virga

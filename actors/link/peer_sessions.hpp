@@ -14,7 +14,7 @@ namespace virga {
 class peer_sessions {
 public:
   /// At most link_defaults::peer_sessions; beyond, the oldest is forgotten.
-  /// @param generating opened with `generate`: ends with the peer
+  /// @param generating opened with `generate`: a session, not what a role holds of one
   void opened(const session_id& id, std::uint32_t epoch, bool generating) {
     auto [it, fresh] = known_.try_emplace(id);
     orphans_ -= it->second.orphan ? 1 : 0;
@@ -26,9 +26,10 @@ public:
       closed(session_id{order_.front()});
   }
 
-  void closed(const session_id& id) {
+  /// @param epoch of the placement that ended; a newer one stays
+  void closed(const session_id& id, std::uint32_t epoch = UINT32_MAX) {
     auto it = known_.find(id);
-    if (it == known_.end())
+    if (it == known_.end() || it->second.epoch > epoch)
       return;
     orphans_ -= it->second.orphan ? 1 : 0;
     known_.erase(it);
@@ -44,20 +45,29 @@ public:
   bool knows(const session_id& id) const { return known_.count(id) > 0; }
   bool empty() const { return known_.empty(); }
 
-  /// The peer is lost. @returns those that were generating, oldest first: they end. The others are orphans until the peer
-  /// opens them again.
-  std::vector<session_id> lose() {
+  /// The peer is lost: all are orphans until it opens them again.
+  void lose() {
     for (auto& [id, s] : known_)
       s.orphan = true;
     orphans_ = known_.size();
-    return take([](const state& s) { return s.generating; });
   }
 
   bool any_orphans() const { return orphans_ > 0; }
 
+  struct orphan {
+    session_id id;
+    bool generating = false;
+  };
+
   /// Takes out those that the peer has not opened again, oldest first.
-  std::vector<session_id> take_orphans() {
-    return take([](const state& s) { return s.orphan; });
+  std::vector<orphan> take_orphans() {
+    std::vector<orphan> out;
+    for (auto& id : order_)
+      if (auto& s = known_.at(id); s.orphan)
+        out.push_back({id, s.generating});
+    for (auto& o : out)
+      closed(o.id);
+    return out;
   }
 
 private:
@@ -66,17 +76,6 @@ private:
     bool generating = false;
     bool orphan = false;
   };
-
-  template <class Which>
-  std::vector<session_id> take(Which which) {
-    std::vector<session_id> out;
-    for (auto& id : order_)
-      if (which(known_.at(id)))
-        out.push_back(id);
-    for (auto& id : out)
-      closed(id);
-    return out;
-  }
 
   std::map<session_id, state> known_;
   std::size_t orphans_ = 0;

@@ -106,6 +106,7 @@ struct session_config {
   /// How long a session waits for a lost peer to come back before it gives up with ec::peer_unreachable.
   caf::timespan patience = std::chrono::milliseconds(1500);
   std::uint32_t prefill_rows = 512;  ///< hidden rows of one `verify` of a prompt at most
+  planted_bug planted = planted_bug::none;
 };
 
 struct node_config {

@@ -59,7 +59,7 @@ void node_state::retarget_remotes() {
     else
       self->send(stub, lost_atom::value, peers_->why_not(kind));
   };
-  aim(role::session_host, remote_sessions_at_, stubs.remote_sessions, [](auto& l) { return session_host{l}; });
+  aim(role::session_host, remote_sessions_at_, remote_sessions_, [](auto& l) { return session_host{l}; });
   aim(role::verifier, remote_verifier_at_, remote_verifier_, [](auto& l) { return verifier{l}; });
 }
 

@@ -10,8 +10,7 @@ namespace virga {
 
 /// The stubs that stand on every node; what a gateway (or the simulation's client) talks to.
 struct node_stubs {
-  stub_of<session_host> local_sessions;   ///< `edge`, `split` on an edge; `cloud` on a cloud
-  stub_of<session_host> remote_sessions;  ///< the peer site's; `cloud` seen from an edge
+  stub_of<session_host> sessions;  ///< of this node; it relays what lives at the peer
 };
 
 /// What differs between production and simulation. `main` builds these and passes them on.

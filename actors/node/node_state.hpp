@@ -91,6 +91,7 @@ private:
   std::vector<strategy_source> sources_;
   session_host_actor sessions_;
   child* sessions_run_ = nullptr;
+  stub_of<session_host> remote_sessions_;
   stub_of<verifier> remote_verifier_;
   std::vector<link_actor> links_;
   std::optional<peer_table::offer> remote_sessions_at_, remote_verifier_at_;

@@ -24,11 +24,11 @@ std::string layers_text(const role_config& c) {
 void node_state::spawn_all() {
   for (const auto& e : config.engines)
     spawn_engine(e);
+  remote_sessions_ = spawn_stub<session_host>(role::session_host, "session host at the peer");
   remote_verifier_ = spawn_stub<verifier>(role::verifier, "verifier at the peer");
   for (const auto& r : config.roles)
     spawn_role(r);
   spawn_sessions();
-  stubs.remote_sessions = spawn_stub<session_host>(role::session_host, "session host at the peer");
   links_.resize(config.links.size());
   for (std::size_t i = 0; i < config.links.size(); ++i)
     add_link(i);
@@ -119,10 +119,10 @@ child* node_state::spawn_source(const role_config& c, engine_entry& e, const std
   sources_.push_back({c.serves, stub, c.view});
   auto& run = supervise<token_source>(name, end_order::roles, stub, &e, [this, c, &e](std::uint64_t incarnation) {
     if (c.kind == role::generator)
-      return self->spawn(make_generator, generator_options{c, incarnation, config.name}, engine{e.stub});
+      return token_source{self->spawn(make_generator, generator_options{c, incarnation, config.name}, engine{e.stub})};
     const auto peer = config.links.empty() ? std::string("the peer") : config.links.front().peer_node;
     drafter_options options{c, config.sessions, incarnation, config.name, {peer, layers_text(c)}};
-    return self->spawn(make_drafter, std::move(options), engine{e.stub}, verifier{remote_verifier_});
+    return token_source{self->spawn(make_drafter, std::move(options), engine{e.stub}, verifier{remote_verifier_})};
   });
   return &run;
 }
@@ -140,10 +140,13 @@ void node_state::spawn_verifier(role_entry& r, const std::string& name) {
 }
 
 void node_state::spawn_sessions() {
-  stubs.local_sessions = spawn_stub<session_host>(role::session_host, "session host");
+  stubs.sessions = spawn_stub<session_host>(role::session_host, "session host");
   sessions_run_ = &supervise<session_host>(
-    "session host", end_order::sessions, stubs.local_sessions, nullptr, [this](std::uint64_t) {
-      sessions_ = self->spawn(make_session_host, session_host_options{config.sessions, config.name, sources_});
+    "session host", end_order::sessions, stubs.sessions, nullptr, [this](std::uint64_t) {
+      session_host_options options{config.sessions, config.name, sources_};
+      if (config.kind == node_kind::edge)
+        options.relayed = {{strategy::cloud}, remote_sessions_};
+      sessions_ = self->spawn(make_session_host, std::move(options));
       if (draining_)
         self->send(sessions_, drain_atom::value);
       return sessions_;
@@ -206,7 +209,7 @@ offered_roles node_state::offered() const {
   if (config.kind != node_kind::cloud)
     return out;
   if (!sources_.empty())
-    out.sessions = stubs.local_sessions;
+    out.sessions = stubs.sessions;
   for (const auto& r : roles_)
     if (r.verify && !out.verify)
       out.verify = r.verify;

@@ -7,6 +7,19 @@ namespace virga {
 device_session::device_session(complete work, std::uint32_t chunk_rows)
   : work_(std::move(work)), chunk_rows_(std::max(1u, chunk_rows)) {}
 
+void device_session::take_over(const device_session& older) {
+  auto& mine = work_.prompt;
+  auto& its = older.work_.prompt;
+  auto differ = std::ranges::mismatch(mine, its).in1;
+  fed_ = std::min(older.fed_, static_cast<std::uint64_t>(differ - mine.begin()));
+  roll_back(fed_);
+}
+
+/// The last committed position always goes through: its row gives the next token.
+void device_session::roll_back(std::uint64_t length) {
+  fed_ = std::min({fed_, length, std::uint64_t{work_.prompt.size()} - 1});
+}
+
 device_session::input_work device_session::next_input() {
   flying_ = std::min<std::uint64_t>(work_.prompt.size() - fed_, chunk_rows_);
   auto from = work_.prompt.begin() + static_cast<std::ptrdiff_t>(fed_);

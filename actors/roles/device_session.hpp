@@ -33,6 +33,15 @@ public:
   /// @param chunk_rows positions of one round at most
   device_session(complete work, std::uint32_t chunk_rows);
 
+  /// Continues an older placement of the same request: what both have in common stays fed.
+  void take_over(const device_session& older);
+
+  /// Both caches hold at least so many positions: the rest goes through again.
+  void roll_back(std::uint64_t length);
+
+  /// Positions that went through all stages.
+  std::uint64_t fed() const { return fed_; }
+
   /// The committed positions that go through the model next; never empty.
   input_work next_input();
 
@@ -57,7 +66,7 @@ public:
 private:
   complete work_;  ///< its prompt grows by the emitted tokens: all that is committed
   std::uint32_t chunk_rows_;
-  std::uint64_t fed_ = 0;     ///< positions that went through all stages
+  std::uint64_t fed_ = 0;
   std::uint64_t flying_ = 0;  ///< positions of the current round
   std::uint32_t emitted_ = 0;
 };

@@ -1,6 +1,9 @@
 #include "actors/roles/drafter.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/curable.hpp"
+
+#include <algorithm>
 
 namespace virga {
 
@@ -9,21 +12,35 @@ namespace {
 /// The first call of a placement opens it.
 constexpr std::uint32_t open_unit = 1;
 
+constexpr auto sweep = std::chrono::seconds(1);
+
 } // namespace
 
-drafter_state::drafter_state(token_source_actor::pointer self_ptr) : self(self_ptr) {}
+drafter_state::drafter_state(drafter_actor::pointer self_ptr) : self(self_ptr) {}
 
 void drafter_state::begin(call<complete>& c) {
   auto request_id = c.body.request_id;
-  if (auto old = works_.find(c.hdr.session); old != works_.end())
-    works_.erase(old);  // an older placement: the new one rolls both caches back
-  auto& w = works_.emplace(c.hdr.session, work{c.hdr, c.reply, {std::move(c.body), options.sessions.prefill_rows},
-                                               0, {}, {}, {}}).first->second;
+  work fresh{c.hdr, c.reply, {std::move(c.body), options.sessions.prefill_rows}, 0, {}, {}, {}};
+  if (auto old = works_.find(c.hdr.session); old != works_.end()) {
+    fresh.bookkeeping.take_over(old->second.bookkeeping);
+    fresh.resumes = fresh.bookkeeping.fed() > 0;
+    works_.erase(old);
+  }
+  auto& w = works_.emplace(c.hdr.session, std::move(fresh)).first->second;
   auto& mine = options.config;
   open_session ask{mine.model_digest, mine.first_layer, mine.last_layer, mine.hidden, mine.compute,
                    w.bookkeeping.prompt_tokens(), w.bookkeeping.max_tokens(), std::move(request_id)};
-  // Nobody waits for `opened`: the first rows follow at once, and order is kept on the way. A refusal comes before theirs.
   self->send(cloud, call<open_session>{next_unit(w), std::move(ask), sink{self}});
+  // A new session does not wait for `opened`: the first rows follow at once, and order is kept on the way. A refusal comes
+  // before theirs.
+  if (!w.resumes)
+    run_input(w);
+}
+
+void drafter_state::on_opened(work& w, const opened& by) {
+  if (!std::exchange(w.resumes, false))
+    return;
+  w.bookkeeping.roll_back(by.length);
   run_input(w);
 }
 
@@ -35,7 +52,7 @@ header drafter_state::next_unit(work& w) {
 
 void drafter_state::on_answer(answer& a) {
   auto it = works_.find(a.hdr.session);
-  if (it == works_.end() || it->second.hdr.epoch != a.hdr.epoch)
+  if (it == works_.end() || it->second.hdr.epoch != a.hdr.epoch || it->second.parked)
     return;
   auto& w = it->second;
   if (a.hdr.unit != w.unit && a.hdr.unit != open_unit)
@@ -44,8 +61,8 @@ void drafter_state::on_answer(answer& a) {
   w.wire.bytes_down += a.wire.bytes_down;
   if (auto* why = std::get_if<failure>(&a.body))
     return give_up(w, std::move(*why));
-  if (std::holds_alternative<opened>(a.body))
-    return;
+  if (auto* by = std::get_if<opened>(&a.body))
+    return on_opened(w, *by);
   if (auto* done = std::get_if<stepped>(&a.body))
     return on_stepped(w, *done);
   if (auto* rows = std::get_if<verified>(&a.body))
@@ -68,7 +85,7 @@ void drafter_state::on_stepped(work& w, stepped& done) {
   w.end.queue_us += done.times.queue_us;
   w.end.compute_us += done.times.compute_us;
   if (!done.result.choices.empty())
-    return on_choice(w, done.result.choices.front().id);
+    return on_choice(w, done.result.choices.front());
   send_rows(w, std::move(done.result.rows));
 }
 
@@ -105,15 +122,20 @@ void drafter_state::run_head(work& w, std::uint64_t position, tensor row) {
   step.rows = std::move(row);
   step.want.tokens = rows_wanted::last;
   step.want.choose = w.bookkeeping.choose();
+  step.want.top_n = w.bookkeeping.choose().top_logprobs;
   step.want.context = w.bookkeeping.context();
   step.want.prompt_tokens = w.bookkeeping.context_prompt();
   self->send(model, call<engine_step>{next_unit(w), std::move(step), sink{self}});
 }
 
-void drafter_state::on_choice(work& w, token_id id) {
-  auto next = w.bookkeeping.on_choice(id);
-  if (next.position)
-    reply_to(w.reply, w.hdr, tokens{*next.position, {id}, {}}, false);
+void drafter_state::on_choice(work& w, const models::choice& chosen) {
+  auto next = w.bookkeeping.on_choice(chosen.id);
+  if (next.position) {
+    tokens piece{*next.position, {chosen.id}, {}};
+    if (w.bookkeeping.choose().logprobs)
+      piece.logprobs.push_back(models::logprobs_of(chosen));
+    reply_to(w.reply, w.hdr, std::move(piece), false);
+  }
   if (next.finish != finish_reason::none)
     return finish(w, next.finish);
   run_input(w);
@@ -131,9 +153,36 @@ void drafter_state::finish(work& w, finish_reason reason) {
 }
 
 void drafter_state::give_up(work& w, failure why) {
-  release(w);
+  auto code = why.code;
   caf::anon_send(w.reply, answer{w.hdr, std::move(why), true, w.wire});
+  if (curable(code))
+    return park(w, code);
+  release(w);
   works_.erase(w.hdr.session);
+}
+
+/// The session places it again soon, or says that it has ended.
+void drafter_state::park(work& w, ec why) {
+  w.parked = true;
+  if (why == ec::stale_position)  // a cache is shorter than it should be
+    w.bookkeeping.roll_back(0);
+  if (!std::exchange(ticking_, true))
+    self->delayed_send(self, sweep, tick_atom::value);
+}
+
+void drafter_state::expire() {
+  ticking_ = false;
+  auto now = self->clock().now();
+  std::erase_if(works_, [&](auto& entry) {
+    auto gone = entry.second.parked && entry.second.hdr.deadline < now;
+    if (gone)
+      release(entry.second);
+    return gone;
+  });
+  if (std::ranges::any_of(works_, [](auto& entry) { return entry.second.parked; })) {
+    ticking_ = true;
+    self->delayed_send(self, sweep, tick_atom::value);
+  }
 }
 
 void drafter_state::release(const work& w) {
@@ -145,19 +194,24 @@ void drafter_state::release(const work& w) {
 
 void drafter_state::stop(const header& hdr) {
   auto it = works_.find(hdr.session);
-  if (it != works_.end() && it->second.hdr.epoch == hdr.epoch)
-    finish(it->second, finish_reason::none);
+  if (it == works_.end() || it->second.hdr.epoch != hdr.epoch)
+    return;
+  if (!it->second.parked)
+    return finish(it->second, finish_reason::none);
+  release(it->second);
+  works_.erase(it);
 }
 
-token_source_actor::behavior_type make_drafter(token_source_actor::stateful_pointer<drafter_state> self,
-                                               drafter_options options, engine model, verifier cloud) {
+drafter_actor::behavior_type make_drafter(drafter_actor::stateful_pointer<drafter_state> self, drafter_options options,
+                                          engine model, verifier cloud) {
   auto& st = self->state;
   st.options = std::move(options);
   st.model = std::move(model);
   st.cloud = std::move(cloud);
   return {[&st](call<complete>& c) { st.begin(c); },
           [&st](call<cancel>& c) { st.stop(c.hdr); },
-          [&st](answer& a) { st.on_answer(a); }};
+          [&st](answer& a) { st.on_answer(a); },
+          [&st](tick_atom) { st.expire(); }};
 }
 
 } // namespace virga

@@ -60,11 +60,12 @@ void verifier_state::open(call<open_session>& c) {
       fail_to(r.reply, old, ec::stale_epoch, "a newer placement of the session was opened", c.hdr.epoch);
     }
   // A newer placement keeps the sequence: its first verify rolls the cache back to the base it names.
+  auto length = it == sessions_.end() ? 0 : it->second.length;
   spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
                options.node);
-  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0};
+  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length};
   schedule();
-  reply_to(c.reply, c.hdr, opened{0, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens});
+  reply_to(c.reply, c.hdr, opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens});
 }
 
 std::optional<failure> verifier_state::refuse(const held& h, const call<verify>& c) const {
@@ -95,7 +96,7 @@ void verifier_state::run(call<verify>& c) {
     h.running[c.hdr.unit].reply = c.reply;
     return;
   }
-  h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.want, c.reply};
+  h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply};
   engine_step step;
   step.owner = options.incarnation;
   step.first_stage = 0;
@@ -116,11 +117,14 @@ void verifier_state::on_answer(answer& a) {
     return;
   auto r = std::move(running->second);
   h.running.erase(running);
-  if (auto* why = std::get_if<failure>(&a.body))
+  if (auto* why = std::get_if<failure>(&a.body)) {
+    h.length = 0;  // whatever is left of the cache, nothing of it is sure
     return reply_to(r.reply, a.hdr, std::move(*why));
+  }
   auto* done = std::get_if<stepped>(&a.body);
   if (done == nullptr)
     return fail_to(r.reply, a.hdr, ec::internal, "the engine answered a step with something else");
+  h.length = r.base + r.rows;
   h.last_unit = r.unit;
   h.last = verified{r.base, std::move(done->result.rows), done->times};
   reply_to(r.reply, a.hdr, *h.last);

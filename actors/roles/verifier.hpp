@@ -1,6 +1,7 @@
 // actors/roles/verifier.hpp: the cloud side of `split` and `hat`: sequences over the middle stages of a model.
 // Source: HAT (arXiv 2503.18989), sections as in docs; the cloud crops its cache to `base` at the next verify (lazy
-// rollback) and answers a repeated round from its last result.
+// rollback) and answers a repeated round from its last result. A device that lost its way here opens the session again and
+// hears how many positions are still held.
 #pragma once
 
 #include "actors/node/config.hpp"
@@ -43,7 +44,7 @@ private:
   struct round {
     std::uint32_t unit = 0;
     std::uint64_t base = 0;
-    rows_wanted want = rows_wanted::none;
+    std::uint32_t rows = 0;
     sink reply;
   };
   struct held {
@@ -51,6 +52,7 @@ private:
     std::map<std::uint32_t, round> running;
     std::optional<verified> last;  ///< result of round `last_unit`, for a repeat
     std::uint32_t last_unit = 0;
+    std::uint64_t length = 0;      ///< positions that are surely in the cache
   };
   std::optional<failure> mismatch(const open_session& asked) const;
   std::optional<failure> refuse(const held& h, const call<verify>& c) const;

@@ -5,28 +5,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace virga {
-
-namespace {
-
-/// How long a lost session waits before it asks again.
-constexpr auto retry_delay = std::chrono::milliseconds(100);
-
-/// Losses that another placement can cure. All others are the request's own fault or final.
-bool curable(ec code) {
-  switch (code) {
-    case ec::peer_unreachable:
-    case ec::unknown_session:
-    case ec::stale_epoch:
-    case ec::stale_incarnation:
-    case ec::stale_position:
-      return true;
-    default:
-      return false;
-  }
-}
-
-} // namespace
 
 session_state::session_state(session::pointer self_ptr) : self(self_ptr) {}
 
@@ -52,7 +33,24 @@ void session_state::start(session_options o) {
   request.max_tokens = std::min(request.max_tokens, room);
   text_ = view.tok->stream();
   stops_ = models::stop_strings(request.stop);
+  if (!adopt(request.answered))
+    return;
+  if (stopped_)  // only the outcome was lost
+    return finish_stopped({});
   place();
+}
+
+/// What an earlier session of this request has told: said again to nobody, but all that follows depends on it.
+bool session_state::adopt(const std::vector<token_id>& answered) {
+  for (auto id : answered) {
+    if (id >= options_.source.view.vocab) {
+      fail(ec::bad_request, "answered: token " + std::to_string(id) + " is not in the model's vocabulary");
+      return false;
+    }
+    stopped_ = stops_.push(text_->push(id)).stopped || stopped_;
+  }
+  emitted_ = answered;
+  return true;
 }
 
 bool session_state::tokenize() {
@@ -134,24 +132,53 @@ void session_state::on_tokens(tokens& piece) {
     return;
   piece.ids.erase(piece.ids.begin(), piece.ids.begin() + static_cast<std::ptrdiff_t>(known));
   piece.position += known;
-  lost_since_.reset();
+  if (!piece.logprobs.empty())
+    piece.logprobs.erase(piece.logprobs.begin(), piece.logprobs.begin() + static_cast<std::ptrdiff_t>(known));
+  retries_.progressed();
   emit(piece);
 }
 
 void session_state::emit(const tokens& piece) {
   tokens out{piece.position, {}, {}};
-  for (auto id : piece.ids) {
-    out.ids.push_back(id);
-    emitted_.push_back(id);
-    auto shown = stops_.push(text_->push(id));
+  for (std::size_t i = 0; i < piece.ids.size(); ++i) {
+    out.ids.push_back(piece.ids[i]);
+    emitted_.push_back(piece.ids[i]);
+    if (i < piece.logprobs.size())
+      name_tokens(out.logprobs.emplace_back(piece.logprobs[i]));
+    auto shown = stops_.push(text_->push(piece.ids[i]));
     out.text += shown.text;
     stopped_ = shown.stopped;
     if (stopped_)
       break;
   }
-  reply_to(options_.client, options_.hdr, std::move(out), false);
+  tell(std::move(out));
   if (stopped_)
     stop_source();
+}
+
+void session_state::tell(tokens piece) {
+  told_.push_back(piece);
+  reply_to(options_.client, options_.hdr, std::move(piece), false);
+}
+
+void session_state::name_tokens(token_logprobs& of) const {
+  auto& tok = *options_.source.view.tok;
+  auto name = [&](scored_token& t) { t.text = tok.has(t.id) ? tok.decode({&t.id, 1}, false) : std::string{}; };
+  name(of.chosen);
+  std::ranges::for_each(of.top, name);
+}
+
+/// Its client has found it again, perhaps on another way.
+void session_state::resume(call<generate>& c) {
+  fail_to(options_.client, options_.hdr, ec::stale_epoch, "its asker came back another way", c.hdr.epoch);
+  options_.hdr.epoch = c.hdr.epoch;
+  options_.hdr.unit = c.hdr.unit;
+  options_.client = c.reply;
+  if (c.body.answered.size() > emitted_.size())
+    return fail(ec::bad_request, "answered: it has tokens that this session never told");
+  for (auto& piece : told_)
+    if (piece.position >= c.body.answered.size())
+      reply_to(options_.client, options_.hdr, piece, false);
 }
 
 /// A stop string was found: the text is complete. The source says where and how long it was made.
@@ -184,11 +211,7 @@ void session_state::on_failure(const failure& why) {
 
 void session_state::retry_or_fail(const failure& why) {
   waiting_ = false;
-  auto now = self->clock().now();
-  if (!lost_since_)
-    lost_since_ = now;
-  bool patient = now - *lost_since_ < options_.config.patience && now + retry_delay < options_.hdr.deadline;
-  if (!patient)
+  if (!retries_.again(self->clock().now(), options_.config.patience, options_.hdr.deadline))
     return fail(why.code, why.text, why.detail);
   spdlog::info("request {} session {} lost its place ({}); trying again", options_.request.request_id,
                to_string(options_.hdr.session), to_string(why.code));
@@ -216,7 +239,7 @@ void session_state::fail(ec code, std::string text, std::uint64_t detail) {
 }
 
 void session_state::release() {
-  if (waiting_)
+  if (attempts_ > 0)
     self->send(options_.source.source, call<cancel>{placement(), cancel{}, sink{self}});
   waiting_ = false;
 }
@@ -226,7 +249,7 @@ void session_state::finish_text(outcome& end) {
   if (last.stopped)
     end.finish = finish_reason::stop;
   if (auto rest = last.text + stops_.finish(); !rest.empty())
-    reply_to(options_.client, options_.hdr, tokens{emitted_.size(), {}, std::move(rest)}, false);
+    tell({emitted_.size(), {}, std::move(rest)});
 }
 
 void session_state::finish(outcome end) {
@@ -253,7 +276,8 @@ session::behavior_type make_session(session::stateful_pointer<session_state> sel
   return {[&st](answer& a) { st.on_answer(a); },
           [&st](begin_atom) { st.place(); },
           [&st](tick_atom) { st.on_deadline(); },
-          [&st](call<cancel>&) { st.on_cancel(); }};
+          [&st](call<cancel>&) { st.on_cancel(); },
+          [&st](call<generate>& c) { st.resume(c); }};
 }
 
 } // namespace virga

@@ -8,6 +8,7 @@
 // text does not depend on how often it was placed (design.md section 6).
 #pragma once
 
+#include "actors/session/retries.hpp"
 #include "actors/session/session_host.hpp"
 #include "models/stop_strings.hpp"
 
@@ -30,6 +31,7 @@ struct session_state {
   void on_answer(answer& a);
   void on_deadline();
   void on_cancel();
+  void resume(call<generate>& c);
 
   session::pointer self;
 
@@ -38,7 +40,10 @@ private:
   void on_outcome(outcome& end);
   void on_failure(const failure& why);
   bool tokenize();  ///< false: it has failed
+  bool adopt(const std::vector<token_id>& answered);  ///< false: it has failed
   void emit(const tokens& piece);
+  void tell(tokens piece);
+  void name_tokens(token_logprobs& of) const;
   void stop_source();
   void finish_stopped(outcome end);
   void retry_or_fail(const failure& why);
@@ -53,10 +58,11 @@ private:
   models::stop_strings stops_{{}};
   std::vector<token_id> prompt_;
   std::vector<token_id> emitted_;
+  std::vector<tokens> told_;  ///< for a client that lost some
   std::size_t placed_at_ = 0;  ///< tokens emitted when the current placement began
   std::uint32_t attempts_ = 0;
   std::uint32_t epoch_ = 0;
-  std::optional<time_point> lost_since_;
+  retries retries_;
   traffic wire_;
   bool waiting_ = false;  ///< for an answer of the current placement
   bool stopped_ = false;  ///< a stop string was found; what the source still sends is not shown

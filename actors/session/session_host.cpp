@@ -1,6 +1,7 @@
 #include "actors/session/session_host.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/session/relay.hpp"
 #include "actors/session/session.hpp"
 
 #include <spdlog/spdlog.h>
@@ -8,6 +9,13 @@
 #include <algorithm>
 
 namespace virga {
+
+namespace {
+
+/// A session that lives answers at once, so this much silence means that its node has other worries.
+constexpr auto resume_patience = std::chrono::seconds(10);
+
+} // namespace
 
 session_host_state::session_host_state(session_host_actor::pointer self_ptr) : self(self_ptr) {}
 
@@ -21,25 +29,59 @@ void session_host_state::accept(call<generate>& request) {
   auto refuse = [&](ec code, std::string text, std::uint64_t detail = 0) {
     fail_to(request.reply, hdr, code, std::move(text), detail);
   };
+  if (sessions.count(hdr.session) != 0)
+    return resume(request);
   if (draining)
     return refuse(ec::shutting_down, options.node + " is shutting down: ask another node");
   if (sessions.size() >= options.config.max_sessions)
     return refuse(ec::queue_full, options.node + " answers as many requests as it may: try again", 1000);
-  if (sessions.count(hdr.session) != 0)
-    return refuse(ec::bad_request, "session " + to_string(hdr.session) + " runs already");
-  auto how = request.body.how;
-  auto source = std::find_if(options.sources.begin(), options.sources.end(),
-                             [how](const strategy_source& s) { return s.how == how; });
-  if (source == options.sources.end())
-    return refuse(ec::unsupported,
-                  options.node + " does not run strategy " + std::string{to_string(how)} + ": choose another");
-  spdlog::info("request {} session {} strategy {} begins at {}", request.body.request_id, to_string(hdr.session),
-               to_string(how), options.node);
-  auto actor = self->spawn(make_session, session_options{hdr, std::move(request.body), request.reply, *source,
-                                                         options.config, options.node});
+  begin_session(request);
+}
+
+/// Of a session that runs: its asker has lost it and finds it again.
+void session_host_state::resume(call<generate>& request) {
+  auto& known = sessions.at(request.hdr.session);
+  if (request.hdr.epoch <= known.hdr.epoch)
+    return fail_to(request.reply, request.hdr, ec::bad_request,
+                   "session " + to_string(request.hdr.session) + " runs already");
+  known.hdr = request.hdr;
+  known.reply = request.reply;
+  auto begin_anew = [this, request](const caf::error&) mutable {  // it has just ended
+    if (auto ended = sessions.find(request.hdr.session); ended != sessions.end()) {
+      by_address.erase(ended->second.actor.address());
+      sessions.erase(ended);
+    }
+    begin_session(request);
+  };
+  self->request(known.actor, resume_patience, request).then([] {}, std::move(begin_anew));
+}
+
+void session_host_state::begin_session(call<generate>& request) {
+  auto& hdr = request.hdr;
+  auto actor = spawn_for(request);
+  if (!actor)
+    return fail_to(request.reply, hdr, ec::unsupported,
+                   options.node + " does not run strategy " + std::string{to_string(request.body.how)}
+                     + ": choose another");
   self->monitor(actor);
   by_address.emplace(actor.address(), hdr.session);
   sessions.emplace(hdr.session, running{actor, hdr, std::move(request.reply)});
+}
+
+/// @returns nothing for a strategy that nobody answers here
+session session_host_state::spawn_for(call<generate>& request) {
+  auto how = request.body.how;
+  auto source = std::ranges::find(options.sources, how, &strategy_source::how);
+  auto local = source != options.sources.end();
+  if (!local && std::ranges::count(options.relayed.hows, how) == 0)
+    return {};
+  spdlog::info("request {} session {} strategy {} begins at {}", request.body.request_id,
+               to_string(request.hdr.session), to_string(how), local ? options.node : "the peer");
+  if (!local)
+    return self->spawn(make_relay, relay_options{request.hdr, std::move(request.body), request.reply,
+                                                 options.relayed.peer, options.config});
+  return self->spawn(make_session, session_options{request.hdr, std::move(request.body), request.reply, *source,
+                                                   options.config, options.node});
 }
 
 void session_host_state::stop(call<cancel>& request) {

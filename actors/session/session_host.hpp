@@ -17,10 +17,17 @@ struct strategy_source {
   model_view view;
 };
 
+/// Strategies whose sessions live at the peer site, and its session host.
+struct relayed_strategies {
+  std::vector<strategy> hows;
+  session_host peer;  ///< a stub
+};
+
 struct session_host_options {
   session_config config;
   std::string node;
   std::vector<strategy_source> sources;
+  relayed_strategies relayed{};
 };
 
 /// SESSION: owns one request. Only it emits tokens: in order, each once; then one outcome. See session.hpp.
@@ -32,7 +39,10 @@ using session = caf::typed_actor<
   // The deadline has passed.
   caf::reacts_to<tick_atom>,
   // The client went away.
-  caf::reacts_to<call<cancel>>>;
+  caf::reacts_to<call<cancel>>,
+  // The asker lost its way here and asks again: it gets what it has not got, and what comes. The former way is closed with
+  // ec::stale_epoch.
+  caf::reacts_to<call<generate>>>;
 
 /// What the host has beside the role's interface; its NODE uses it.
 using session_host_actor = session_host::extend_with<caf::typed_actor<
@@ -46,6 +56,9 @@ struct session_host_state {
   ~session_host_state();  ///< its sessions end with it
 
   void accept(call<generate>& request);
+  void resume(call<generate>& request);
+  void begin_session(call<generate>& request);
+  session spawn_for(call<generate>& request);
   void stop(call<cancel>& request);
   void forget(const caf::down_msg& down);
 

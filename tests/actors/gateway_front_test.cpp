@@ -34,7 +34,6 @@ struct client : responder {
 };
 
 struct asked {
-  session_site site;
   header hdr;
   generate what;
 };
@@ -60,8 +59,8 @@ struct front_fixture {
   void make() {
     front_ports p;
     p.make_id = [this] { return session_id{7, ++ids}; };
-    p.ask = [this](session_site s, header h, generate g) { requests.push_back({s, h, std::move(g)}); };
-    p.cancel = [this](session_site, header h) { cancelled.push_back(h); };
+    p.ask = [this](header h, generate g) { requests.push_back({h, std::move(g)}); };
+    p.cancel = [this](header h) { cancelled.push_back(h); };
     f = std::make_unique<front>(config, std::move(p));
     f->on_status(status);
   }
@@ -101,7 +100,6 @@ TEST_CASE_METHOD(front_fixture, "a request becomes a session and its answer one 
   auto c = chat("virga/split", R"(, "max_tokens": 9, "seed": 4, "temperature": 1)");
   REQUIRE(requests.size() == 1);
   auto& r = requests[0];
-  CHECK(r.site == session_site::here);
   CHECK(r.hdr.target == role::session_host);
   CHECK(r.hdr.session != session_id{});
   CHECK(r.hdr.deadline > steady_clock::now() + 55s);
@@ -192,33 +190,6 @@ TEST_CASE_METHOD(front_fixture, "repeated tokens are dropped and lost ones fail 
   }
   finish(2);
   CHECK(c->body().at("choices").at(0).at("message").at("content") == "ab");
-}
-
-TEST_CASE_METHOD(front_fixture, "from an edge, `cloud` is asked across the link and the link is accounted",
-                 "[actors][gateway]") {
-  auto c = chat("cloud");
-  CHECK(requests.at(0).site == session_site::peer);
-  traffic wire;
-  wire.bytes_up = 100;
-  wire.bytes_down = 40;
-  answer_with(tokens{0, {5}, "a"}, false, wire);
-  wire.bytes_up = 0;
-  answer_with(outcome{}, true, wire);
-  auto own = c->body().at("virga");
-  CHECK(own.at("bytes_up") == 100);
-  CHECK(own.at("bytes_down") == 80);
-  CHECK(own.at("round_trips") == 1);
-  CHECK(own.at("time_ms").at("link").to_number<double>() >= 0);
-}
-
-TEST_CASE_METHOD(front_fixture, "on a cloud node `cloud` lives here and no link is counted", "[actors][gateway]") {
-  status.kind = "cloud";
-  f->on_status(status);
-  auto c = chat("cloud");
-  CHECK(requests.at(0).site == session_site::here);
-  finish(0);
-  CHECK(c->body().at("virga").at("round_trips") == 0);
-  CHECK(c->body().at("virga").at("time_ms").at("link") == 0);
 }
 
 TEST_CASE_METHOD(front_fixture, "requests beyond the limit get 429 until one ends", "[actors][gateway]") {

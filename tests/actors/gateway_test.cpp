@@ -145,7 +145,7 @@ struct gateway_fixture {
   }
 
   void start() {
-    it = start_gateway(sys, config, {host, host}, home);
+    it = start_gateway(sys, config, node_stubs{host}, home);
     for (int i = 0; i < 200; ++i, std::this_thread::sleep_for(10ms))  // until the node has said what it serves
       if (ask("/health/ready").status == 200)
         return;
@@ -339,7 +339,7 @@ TEST_CASE_METHOD(gateway_fixture, "keys guard the API and the status", "[actors]
 
 TEST_CASE_METHOD(gateway_fixture, "off loopback a gateway without keys does not start", "[actors][gateway]") {
   config.host = "0.0.0.0";
-  CHECK_THROWS_WITH(start_gateway(sys, config, {host, host}, home),
+  CHECK_THROWS_WITH(start_gateway(sys, config, node_stubs{host}, home),
                     Catch::Contains("0.0.0.0") && Catch::Contains("api_keys"));
   CHECK_FALSE(std::filesystem::exists(port_path));
   config.api_keys = {"sesame"};
@@ -351,13 +351,13 @@ TEST_CASE_METHOD(gateway_fixture, "a port in use is one sentence", "[actors][gat
   auto second = config;
   second.port = port();
   second.port_file.clear();
-  CHECK_THROWS_WITH(start_gateway(sys, second, {host, host}, home),
+  CHECK_THROWS_WITH(start_gateway(sys, second, node_stubs{host}, home),
                     Catch::Contains("127.0.0.1:" + std::to_string(second.port)) && Catch::Contains("in use"));
 }
 
 TEST_CASE_METHOD(gateway_fixture, "a host that is unknown is one sentence", "[actors][gateway]") {
   config.host = "no.such.host.invalid";
-  CHECK_THROWS_WITH(start_gateway(sys, config, {host, host}, home), Catch::Contains("no.such.host.invalid"));
+  CHECK_THROWS_WITH(start_gateway(sys, config, node_stubs{host}, home), Catch::Contains("no.such.host.invalid"));
 }
 
 TEST_CASE_METHOD(gateway_fixture, "the end waits for answers, cuts what is too slow, and frees the port",

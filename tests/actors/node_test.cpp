@@ -145,7 +145,6 @@ struct two_nodes : sim {
   asked prompt(const node_actor& n, strategy how, const std::string& text, std::uint32_t max_tokens,
                caf::timespan remaining = 20s) {
     const auto stubs = *ask<node_stubs>(n, roles_atom::value);
-    const bool remote = how == strategy::cloud && n == edge;
     auto log = make_log();
     auto to = listen(log);
     generate g;
@@ -153,7 +152,7 @@ struct two_nodes : sim {
     g.prompt = text;
     g.max_tokens = max_tokens;
     header hdr{{9, ++sessions}, 0, 0, 0, role::session_host, now() + remaining};
-    caf::anon_send(remote ? stubs.remote_sessions : stubs.local_sessions, call<generate>{hdr, g, to});
+    caf::anon_send(stubs.sessions, call<generate>{hdr, g, to});
     run();
     return {log, to};
   }

@@ -1,4 +1,4 @@
-#include "actors/session/session_host.hpp"
+#include "actors/session/relay.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sim_system.hpp"
 #include "tests/support/toy_tokenizer.hpp"
@@ -352,4 +352,195 @@ TEST_CASE_METHOD(fixture, "sampling outside its ranges is refused before anythin
   CHECK(end().error == ec::bad_request);
   CHECK(end().error_text.find("token 128") != std::string::npos);
   CHECK(seen->asked.empty());
+}
+
+TEST_CASE_METHOD(fixture, "an asker that comes back gets what it has not got, and what follows", "[actors][session]") {
+  auto hdr = ask_for("hi");
+  token(0, 'a');
+  token(1, 'b');
+  auto second = make_log();
+  auto back = listen(second);
+  hdr.epoch += 1;
+  generate g;
+  g.how = strategy::split;
+  g.prompt = "hi";
+  g.max_tokens = 5;
+  g.answered = {'a'};
+  caf::anon_send(host, call<generate>{hdr, g, back});
+  run();
+  token(2, 'c');
+  stop();
+  CHECK(seen->asked.size() == 1);
+  CHECK(text() == "ab");
+  auto closed = bodies<failure>(log);  // the former way
+  REQUIRE(closed.size() == 1);
+  CHECK(closed[0].code == ec::stale_epoch);
+  auto pieces = bodies<tokens>(second);
+  REQUIRE(pieces.size() == 2);
+  CHECK(pieces[0].position == 1);
+  CHECK(pieces[0].text == "b");
+  CHECK(pieces[1].text == "c");
+  REQUIRE(bodies<outcome>(second).size() == 1);
+  CHECK(bodies<outcome>(second)[0].completion_tokens == 3);
+  CHECK(*ask<std::uint64_t>(host, stats_atom::value) == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a new session goes on behind the tokens that its asker has", "[actors][session]") {
+  generate g;
+  g.prompt = "hi";
+  g.stop = {"bc"};
+  g.answered = {'a', 'b'};
+  SECTION("its text also knows what they held back") {
+    ask_with(g);
+    REQUIRE(seen->asked.size() == 1);
+    CHECK(seen->asked[0].body.prompt == std::vector<token_id>{'h', 'i', 'a', 'b'});
+    CHECK(seen->asked[0].body.max_tokens == 3);
+    CHECK(seen->asked[0].body.answered == 2);
+    token(0, 'x');
+    stop();
+    CHECK(text() == "bx");
+    CHECK(bodies<tokens>(log)[0].position == 2);
+    CHECK(end().completion_tokens == 3);
+  }
+  SECTION("when only the outcome was lost, nothing runs") {
+    g.answered = {'a', 'b', 'c'};
+    ask_with(g);
+    CHECK(seen->asked.empty());
+    CHECK(end().finish == finish_reason::stop);
+    CHECK(text().empty());
+  }
+  SECTION("tokens outside the vocabulary are refused") {
+    g.answered = {128};
+    ask_with(g);
+    CHECK(end().error == ec::bad_request);
+    CHECK(seen->asked.empty());
+  }
+}
+
+TEST_CASE_METHOD(fixture, "log-probabilities come with the texts of their tokens", "[actors][session]") {
+  ask_for("hi");
+  tokens piece{0, {'a'}, {}};
+  piece.logprobs = {{{'a', -0.5}, {{'a', -0.5}, {'b', -2}}}};
+  say(piece, false);
+  auto told = bodies<tokens>(log);
+  REQUIRE(told.size() == 1);
+  REQUIRE(told[0].logprobs.size() == 1);
+  CHECK(told[0].logprobs[0].chosen.text == "a");
+  CHECK(told[0].logprobs[0].top.at(1).text == "b");
+  CHECK(told[0].logprobs[0].top.at(1).logprob == -2);
+}
+
+namespace {
+
+/// An edge's host; the peer's is the test.
+struct relaying : sim {
+  relaying() {
+    session_host_options o;
+    o.node = "edge-1";
+    auto heard = asked;
+    auto stopped = cancelled;
+    peer = sys.spawn([heard, stopped]() -> session_host::behavior_type {
+      return {[heard](call<generate>& c) { heard->push_back(std::move(c)); },
+              [stopped](call<cancel>& c) { stopped->push_back(c.hdr); }};
+    });
+    o.relayed = {{strategy::cloud}, peer};
+    host = sys.spawn(make_session_host, o);
+    me = listen(log);
+    generate g;
+    g.how = strategy::cloud;
+    g.prompt = "hi";
+    g.max_tokens = 5;
+    hdr = {{0, 1}, 0, 0, 0, role::session_host, now() + caf::timespan{10s}};
+    caf::anon_send(host, call<generate>{hdr, g, me});
+    run();
+    REQUIRE(asked->size() == 1);
+  }
+
+  template <class Body>
+  void say(Body body, bool last) {
+    auto& c = asked->back();
+    caf::anon_send(c.reply, answer{c.hdr, answer_body{std::move(body)}, last, wire});
+    run();
+  }
+
+  std::shared_ptr<std::vector<call<generate>>> asked = std::make_shared<std::vector<call<generate>>>();
+  std::shared_ptr<std::vector<header>> cancelled = std::make_shared<std::vector<header>>();
+  answer_log log = make_log();
+  session_host peer;
+  session_host_actor host;
+  sink me;
+  header hdr;
+  traffic wire;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(relaying, "a relayed answer survives its link: each token is told once", "[actors][session]") {
+  wire.bytes_up = 100;
+  wire.bytes_down = 40;
+  say(tokens{0, {1}, "a"}, false);
+  say(tokens{1, {2}, "b"}, false);
+  say(failure{ec::peer_unreachable, 0, "the link is down"}, true);
+  advance(100ms);
+  REQUIRE(asked->size() == 2);
+  CHECK(asked->at(1).body.answered == std::vector<token_id>{1, 2});
+  CHECK(asked->at(1).hdr.epoch == asked->at(0).hdr.epoch + relay_epochs);
+  say(tokens{1, {2}, "b"}, false);  // a repeat
+  say(tokens{2, {3}, "c"}, false);
+  say(tokens{3, {}, "!"}, false);
+  say(failure{ec::peer_unreachable, 0, "the link is down"}, true);
+  advance(100ms);
+  say(tokens{3, {}, "!"}, false);
+  outcome o;
+  o.finish = finish_reason::stop;
+  o.attempts = 2;
+  say(o, true);
+  std::string text;
+  for (auto& t : bodies<tokens>(log))
+    text += t.text;
+  CHECK(text == "abc!");
+  auto ends = bodies<outcome>(log);
+  REQUIRE(ends.size() == 1);
+  CHECK(ends[0].error == ec::none);
+  CHECK(ends[0].completion_tokens == 3);
+  CHECK(ends[0].attempts == 4);
+  CHECK(ends[0].round_trips == 3);
+  CHECK(ends[0].bytes_up == 900);
+  CHECK(ends[0].bytes_down == 360);
+}
+
+TEST_CASE_METHOD(relaying, "a relay gives up after its patience and at its deadline", "[actors][session]") {
+  SECTION("patience") {
+    for (int i = 0; i < 40 && bodies<outcome>(log).empty(); ++i) {
+      say(failure{ec::peer_unreachable, 0, "the link is down"}, true);
+      advance(100ms);
+    }
+    REQUIRE(bodies<outcome>(log).size() == 1);
+    CHECK(bodies<outcome>(log)[0].error == ec::peer_unreachable);
+    CHECK(asked->size() <= 17);
+    CHECK(cancelled->empty());
+  }
+  SECTION("deadline") {
+    advance(10s);
+    REQUIRE(bodies<outcome>(log).size() == 1);
+    CHECK(bodies<outcome>(log)[0].error == ec::deadline_exceeded);
+    CHECK(cancelled->size() == 1);
+  }
+}
+
+TEST_CASE_METHOD(relaying, "what the peer refuses and what the client cancels ends a relay at once", "[actors][session]") {
+  ec expected = ec::none;
+  SECTION("refused") {
+    say(failure{ec::queue_full, 7, "full"}, true);
+    expected = ec::queue_full;
+  }
+  SECTION("cancelled") {
+    caf::anon_send(host, call<cancel>{hdr, {}, me});
+    run();
+    CHECK(cancelled->at(0).epoch == asked->at(0).hdr.epoch);
+    expected = ec::cancelled;
+  }
+  REQUIRE(bodies<outcome>(log).size() == 1);
+  CHECK(bodies<outcome>(log)[0].error == expected);
+  CHECK(asked->size() == 1);
 }

@@ -23,7 +23,7 @@ std::vector<stage> whole(std::uint32_t layers) {
   return {{stage_kind::embedding}, {stage_kind::layers, 0, layers}, {stage_kind::head}};
 }
 
-std::vector<stage> device(std::uint32_t cut) {
+std::vector<stage> device_stages(std::uint32_t cut) {
   if (cut == 0)
     return {{stage_kind::embedding}, {stage_kind::head}};
   return {{stage_kind::embedding}, {stage_kind::layers, 0, cut}, {stage_kind::head}};
@@ -33,7 +33,6 @@ std::vector<stage> device(std::uint32_t cut) {
 struct pair : sim {
   pair(const shard_maker& make, std::uint32_t layers, std::uint32_t cut, std::uint32_t chunk) {
     auto info = make(whole(layers))->info();
-    role_config part;
     part.serves = strategy::split;
     part.model_digest = info.model_digest;
     part.first_layer = cut;
@@ -43,14 +42,14 @@ struct pair : sim {
 
     auto cloud_part = part;
     cloud_part.stage_count = 1;
-    cloud_engine = start_engine("cloud", [=] { return make({{stage_kind::layers, cut, layers}}); });
+    cloud_engine = start_engine("cloud", cloud, [=] { return make({{stage_kind::layers, cut, layers}}); });
     verify = sys.spawn(make_verifier, verifier_options{cloud_part, 11, "cloud", 64}, engine{cloud_engine});
-    auto verifier_stub = sys.spawn(make_stub<verifier>, stub_options{role::verifier, "verifier"});
+    verifier_stub = sys.spawn(make_stub<verifier>, stub_options{role::verifier, "verifier"});
     caf::anon_send(verifier_stub, target_atom::value, verifier{verify}, std::uint64_t{11});
 
     auto device_part = part;
-    device_part.stage_count = static_cast<std::uint32_t>(device(cut).size());
-    device_engine = start_engine("device", [=] { return make(device(cut)); });
+    device_part.stage_count = static_cast<std::uint32_t>(device_stages(cut).size());
+    device_engine = start_engine("device", device, [=] { return make(device_stages(cut)); });
     session_config sessions;
     sessions.prefill_rows = chunk;
     draft = sys.spawn(make_drafter, drafter_options{device_part, sessions, 12, "edge-1", {"cloud", "the rest"}},
@@ -58,11 +57,11 @@ struct pair : sim {
     run();
   }
 
-  stub_of<engine> start_engine(std::string name, std::function<std::unique_ptr<models::shard>()> make) {
+  stub_of<engine> start_engine(std::string name, engine_actor& actor, std::function<std::unique_ptr<models::shard>()> make) {
     engine_config c;
     c.name = name;
     c.make = std::move(make);
-    auto actor = sys.spawn(make_engine, std::move(c));
+    actor = sys.spawn(make_engine, std::move(c));
     auto stub = sys.spawn(make_stub<engine>, stub_options{role::node, "engine " + name});
     caf::anon_send(stub, target_atom::value, engine{actor}, std::uint64_t{1});
     return stub;
@@ -79,9 +78,12 @@ struct pair : sim {
     return log;
   }
 
+  role_config part;
+  engine_actor cloud, device;
   stub_of<engine> cloud_engine, device_engine;
   verifier_actor verify;
-  token_source_actor draft;
+  stub_of<verifier> verifier_stub;
+  drafter_actor draft;
   std::vector<sink> listeners;
 };
 
@@ -183,4 +185,69 @@ TEST_CASE("a session is opened again after its device began anew and gives the s
   auto first = p.generate({1, 2, 3}, 10);
   auto second = p.generate({1, 2, 3}, 10);
   CHECK(ids_of(first) == ids_of(second));
+}
+
+TEST_CASE("after a lost link a session goes on from what both sides still hold", "[actors][split]") {
+  pair p{toy, 4, 1, 512};
+  const std::vector<token_id> prompt{1, 2, 3, 4, 5, 6, 7, 8};
+  auto want = expected(toy, 4, prompt, 6, {});
+  auto log = p.make_log();
+  auto place = [&](std::uint32_t epoch, std::vector<token_id> so_far) {
+    complete work{prompt, {}, static_cast<std::uint32_t>(6 - so_far.size()), {}, {}};
+    work.prompt.insert(work.prompt.end(), so_far.begin(), so_far.end());
+    log = p.make_log();
+    p.listeners.push_back(p.listen(log));
+    caf::anon_send(p.draft, call<complete>{header{{0, 1}, epoch, 0, 0, role::drafter, p.now() + 100s}, std::move(work),
+                                           p.listeners.back()});
+  };
+  place(1, {});
+  while (bodies<tokens>(log).size() < 3)
+    REQUIRE(p.sched.try_run_once());
+  caf::anon_send(p.verifier_stub, lost_atom::value, std::string{"the wire was cut"});
+  p.run();
+  auto so_far = ids_of(log);
+  REQUIRE(bodies<failure>(log).size() == 1);
+  CHECK(bodies<failure>(log)[0].code == ec::peer_unreachable);
+  auto before = p.ask<engine_stats>(p.cloud, stats_atom::value)->rows;
+  auto incarnation = std::uint64_t{11};
+  auto back = p.verify;
+  auto lost = std::uint64_t{0};  // positions
+  SECTION("the cloud still has it: no position is run again but the last") {}
+  SECTION("the cloud has lost it: all are") {
+    auto cloud_part = p.part;
+    cloud_part.stage_count = 1;
+    incarnation = 13;
+    back = p.sys.spawn(make_verifier, verifier_options{cloud_part, incarnation, "cloud", 64}, engine{p.cloud_engine});
+    lost = prompt.size() + so_far.size();
+  }
+  caf::anon_send(p.verifier_stub, target_atom::value, verifier{back}, incarnation);
+  place(2, so_far);
+  p.run();
+  auto rest = so_far;
+  for (auto& t : bodies<tokens>(log))
+    rest.insert(rest.end(), t.ids.begin(), t.ids.end());
+  CHECK(rest == want);
+  auto ran = p.ask<engine_stats>(p.cloud, stats_atom::value)->rows - before;
+  CHECK(ran <= lost + (6 - so_far.size()) + 1);
+  CHECK(ran >= lost);
+}
+
+TEST_CASE("what a lost placement kept is freed when its session ends or its deadline has passed", "[actors][split]") {
+  pair p{toy, 4, 1, 512};
+  auto log = p.make_log();
+  auto me = p.listen(log);
+  header hdr{{0, 1}, 1, 0, 0, role::drafter, p.now() + 5s};
+  caf::anon_send(p.draft, call<complete>{hdr, {{1, 2, 3}, {}, 9, {}, {}}, me});
+  while (bodies<tokens>(log).empty())
+    REQUIRE(p.sched.try_run_once());
+  caf::anon_send(p.verifier_stub, lost_atom::value, std::string{"the wire was cut"});
+  p.run();
+  CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 1);
+  SECTION("the session ends") {
+    caf::anon_send(p.draft, call<cancel>{hdr, {}, me});
+    p.run();
+  }
+  SECTION("nobody says so") { p.advance(7s); }
+  CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 0);
+  CHECK(bodies<outcome>(log).empty());
 }

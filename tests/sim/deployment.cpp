@@ -151,6 +151,7 @@ node_config deployment::edge_config(const std::string& name) const {
 node_config deployment::config_of(const std::string& name) const {
   auto c = name == cloud_name ? cloud_config() : edge_config(name);
   c.deployment = "simulation";
+  c.sessions.planted = planted_;
   c.restarts = {100, std::chrono::seconds(30)};
   return c;
 }
@@ -258,7 +259,7 @@ std::uint64_t deployment::ask(const client_request& r) {
   c.listener = sys.spawn([this, number]() -> sink::behavior_type {
     return {[this, number](answer& a) { seen.requests.at(number).on_answer(a, now()); }};
   });
-  c.to = r.how == strategy::cloud ? stubs->remote_sessions : stubs->local_sessions;
+  c.to = stubs->sessions;
   c.hdr = {{random(), random()}, 0, 0, 0, role::session_host, record.deadline};
   generate g;
   g.how = r.how;
