@@ -1,8 +1,9 @@
 // actors/interfaces.hpp: every typed handle, one comment per handler: reading this is reading the architecture.
 //
 //   client --HTTP--> GATEWAY --> [SESSION HOST] --> SESSION --> [GENERATOR] --> [ENGINE]              cloud, edge
-//                                                      \-----> [DRAFTER] ---> [ENGINE]               split, hat
-//                                                                  \--> [VERIFIER] --> [ENGINE]
+//                                     |                \-----> [DRAFTER] ---> [ENGINE]               split, hat
+//                                     |                            \--> [VERIFIER] --> [ENGINE]
+//                                     \--> RELAY --> [SESSION HOST] of the peer                       cloud, from an edge
 //   [X] is always a STUB for X: a local actor with X's interface whose target may be an actor of this node or a LINK
 //   to the peer site. Roles hold stubs only and never learn where X is. See calls.hpp for the contract of a call.
 #pragma once
@@ -32,7 +33,8 @@ using drain_atom = caf::atom_constant<caf::atom("drain")>;
 
 /// SESSION HOST: owns this site's sessions; spawns one SESSION per request.
 using session_host = caf::typed_actor<
-  // Answers a prompt: `tokens` with text, in order and once, then one `outcome`. ec::queue_full at capacity.
+  // Answers a prompt: `tokens` with text, in order and once, then one `outcome`. ec::queue_full at capacity. Asked again
+  // with a higher epoch and the tokens that have come (`answered`), it goes on behind them.
   caf::reacts_to<call<generate>>,
   // The client went away: the session ends as cancelled and frees what it holds on every node.
   caf::reacts_to<call<cancel>>>;
