@@ -166,6 +166,10 @@ void drafter_state::park(work& w, ec why) {
   w.parked = true;
   if (why == ec::stale_position)  // a cache is shorter than it should be
     w.bookkeeping.roll_back(0);
+  schedule();
+}
+
+void drafter_state::schedule() {
   if (!std::exchange(ticking_, true))
     self->delayed_send(self, sweep, tick_atom::value);
 }
@@ -179,10 +183,8 @@ void drafter_state::expire() {
       release(entry.second);
     return gone;
   });
-  if (std::ranges::any_of(works_, [](auto& entry) { return entry.second.parked; })) {
-    ticking_ = true;
-    self->delayed_send(self, sweep, tick_atom::value);
-  }
+  if (std::ranges::any_of(works_, [](auto& entry) { return entry.second.parked; }))
+    schedule();
 }
 
 void drafter_state::release(const work& w) {

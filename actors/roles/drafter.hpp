@@ -1,6 +1,7 @@
 // actors/roles/drafter.hpp: the device side of `split` (and of `hat`, which adds drafting): input and output stages here,
-// the middle at the VERIFIER. A lost link costs the positions that one side lost, not the prompt: both keep their caches, and
-// the next placement goes on from what both still hold. Tokens never leave the device; hidden states do (they can be inverted: not privacy).
+// the middle at the VERIFIER. Tokens never leave the device; hidden states do (they can be inverted: not privacy).
+// A lost link costs the positions that one side lost, not the prompt: both keep their caches, and the next placement goes on
+// from what both still hold.
 #pragma once
 
 #include "actors/node/config.hpp"
@@ -59,6 +60,7 @@ private:
   void finish(work& w, finish_reason reason);
   void give_up(work& w, failure why);
   void park(work& w, ec why);
+  void schedule();
   void release(const work& w);
 
   std::map<session_id, work> works_;
