@@ -22,6 +22,16 @@ int kernel_bytes(std::uint64_t rate) { return static_cast<int>(std::clamp<std::u
 
 struct sockets {
   explicit sockets(asio::io_context& io) : client{io}, target{io}, resolver{io}, timer{io} {}
+  /// Both ends see a reset, as a broken path is noticed.
+  void reset() {
+    error_code ignored;
+    for (auto* s : {&client, &target}) {
+      s->set_option(asio::socket_base::linger{true, 0}, ignored);
+      s->close(ignored);
+    }
+    resolver.cancel();
+    timer.cancel();
+  }
   tcp::socket client, target;
   tcp::resolver resolver;
   asio::steady_timer timer;
@@ -51,8 +61,11 @@ struct shaper::impl : std::enable_shared_from_this<impl> {
     acceptor.async_accept(s->client, [self = shared_from_this(), s](error_code e) {
       if (e == asio::error::operation_aborted)
         return;
-      if (!e)
+      if (!e) {
+        std::erase_if(self->connections, [](auto& c) { return c.expired(); });
+        self->connections.push_back(s);
         self->connect(s);
+      }
       self->accept();
     });
   }
@@ -63,14 +76,14 @@ struct shaper::impl : std::enable_shared_from_this<impl> {
     if (!up->passes(now) || !down->passes(now)) {
       s->timer.expires_after(link_defaults::shaper_look_time);
       s->timer.async_wait([self = shared_from_this(), s](error_code e) {
-        if (!e && self->acceptor.is_open())
+        if (!e && s->client.is_open())
           self->connect(s);
       });
       return;
     }
     s->resolver.async_resolve(host, std::to_string(port),
                               [self = shared_from_this(), s](error_code e, tcp::resolver::results_type found) {
-      if (!e)
+      if (!e && s->client.is_open())
         self->dial(s, *found.begin());
     });
   }
@@ -81,7 +94,7 @@ struct shaper::impl : std::enable_shared_from_this<impl> {
     if (shape.down.bytes_per_s != 0)
       s->target.set_option(tcp::socket::receive_buffer_size{kernel_bytes(shape.down.bytes_per_s)}, ignored);
     s->target.async_connect(to, [self = shared_from_this(), s](error_code e) {
-      if (e)
+      if (e || !s->client.is_open())
         return; // both sockets close: the client sees it as a connection that ends
       s->client.set_option(tcp::no_delay{true}, e);
       s->target.set_option(tcp::no_delay{true}, e);
@@ -98,11 +111,17 @@ struct shaper::impl : std::enable_shared_from_this<impl> {
     flows.insert(flows.end(), {there, back});
   }
 
-  template <class What>
-  void each_flow(What what) {
-    for (auto& f : flows)
+  template <class T, class What>
+  static void each(const std::vector<std::weak_ptr<T>>& of, What what) {
+    for (auto& f : of)
       if (auto alive = f.lock())
         what(*alive);
+  }
+
+  /// Also of connections that do not carry yet: a cut leaves none behind.
+  void cut() {
+    each(flows, [](flow& f) { f.abort(); });
+    each(connections, [](sockets& s) { s.reset(); });
   }
 
   void show() {
@@ -121,13 +140,15 @@ struct shaper::impl : std::enable_shared_from_this<impl> {
       up->stalled_until = down->stalled_until =
         steady_clock::now() + std::chrono::nanoseconds{static_cast<std::int64_t>(what.stall_ms * 1e6)};
     show();
-    each_flow([&](flow& f) { what.cut ? f.abort() : f.look(); });
+    if (what.cut)
+      return cut();
+    each(flows, [](flow& f) { f.look(); });
   }
 
   void stop() {
     error_code ignored;
     acceptor.close(ignored);
-    each_flow([](flow& f) { f.abort(); });
+    cut();
   }
 
   asio::io_context& io;
@@ -137,6 +158,7 @@ struct shaper::impl : std::enable_shared_from_this<impl> {
   link_shape original, shape;
   std::shared_ptr<flow_state> up = std::make_shared<flow_state>(), down = std::make_shared<flow_state>();
   std::mt19937_64 random;
+  std::vector<std::weak_ptr<sockets>> connections;
   std::vector<std::weak_ptr<flow>> flows;
 };
 
