@@ -92,7 +92,7 @@ void relay_state::on_cancel() {
 }
 
 void relay_state::fail(ec code, std::string text, std::uint64_t detail) {
-  if (waiting_)
+  if (attempts_ > 0)  // also between two askings: the peer's session may live
     self->send(options_.peer, call<cancel>{placement(), cancel{}, sink{self}});
   outcome end;
   end.error = code;

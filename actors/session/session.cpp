@@ -157,7 +157,8 @@ void session_state::emit(const tokens& piece) {
 }
 
 void session_state::tell(tokens piece) {
-  told_.push_back(piece);
+  if (options_.may_resume)
+    told_.push_back(piece);
   reply_to(options_.client, options_.hdr, std::move(piece), false);
 }
 

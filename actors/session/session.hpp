@@ -21,6 +21,7 @@ struct session_options {
   strategy_source source;
   session_config config;
   std::string node;
+  bool may_resume = false;  ///< its asker is a relay: what was told is kept for it, at most the context's tokens
 };
 
 struct session_state {

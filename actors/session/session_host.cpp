@@ -41,12 +41,15 @@ void session_host_state::accept(call<generate>& request) {
 /// Of a session that runs: its asker has lost it and finds it again.
 void session_host_state::resume(call<generate>& request) {
   auto& known = sessions.at(request.hdr.session);
-  if (request.hdr.epoch <= known.hdr.epoch)
+  if (known.hdr.epoch < relay_epochs || request.hdr.epoch <= known.hdr.epoch)
     return fail_to(request.reply, request.hdr, ec::bad_request,
                    "session " + to_string(request.hdr.session) + " runs already");
   known.hdr = request.hdr;
   known.reply = request.reply;
-  auto begin_anew = [this, request](const caf::error&) mutable {  // it has just ended
+  auto begin_anew = [this, request](const caf::error& why) mutable {
+    if (why == caf::sec::request_timeout)  // it may live: its asker comes again
+      return fail_to(request.reply, request.hdr, ec::peer_unreachable,
+                     "session " + to_string(request.hdr.session) + " does not answer: ask again");
     if (auto ended = sessions.find(request.hdr.session); ended != sessions.end()) {
       by_address.erase(ended->second.actor.address());
       sessions.erase(ended);
@@ -81,7 +84,8 @@ session session_host_state::spawn_for(call<generate>& request) {
     return self->spawn(make_relay, relay_options{request.hdr, std::move(request.body), request.reply,
                                                  options.relayed.peer, options.config});
   return self->spawn(make_session, session_options{request.hdr, std::move(request.body), request.reply, *source,
-                                                   options.config, options.node});
+                                                   options.config, options.node,
+                                                   request.hdr.epoch >= relay_epochs});
 }
 
 void session_host_state::stop(call<cancel>& request) {

@@ -44,8 +44,8 @@ struct fixture : sim {
     me = listen(log);
   }
 
-  header ask_with(generate g) {
-    header hdr{{0, 1}, 0, 0, 0, role::session_host, now() + caf::timespan{10s}};
+  header ask_with(generate g, std::uint32_t epoch = 0) {
+    header hdr{{0, 1}, epoch, 0, 0, role::session_host, now() + caf::timespan{10s}};
     g.how = strategy::split;
     g.max_tokens = 5;
     caf::anon_send(host, call<generate>{hdr, std::move(g), me});
@@ -355,16 +355,16 @@ TEST_CASE_METHOD(fixture, "sampling outside its ranges is refused before anythin
 }
 
 TEST_CASE_METHOD(fixture, "an asker that comes back gets what it has not got, and what follows", "[actors][session]") {
-  auto hdr = ask_for("hi");
-  token(0, 'a');
-  token(1, 'b');
-  auto second = make_log();
-  auto back = listen(second);
-  hdr.epoch += 1;
   generate g;
   g.how = strategy::split;
   g.prompt = "hi";
   g.max_tokens = 5;
+  auto hdr = ask_with(g, relay_epochs);
+  token(0, 'a');
+  token(1, 'b');
+  auto second = make_log();
+  auto back = listen(second);
+  hdr.epoch += relay_epochs;
   g.answered = {'a'};
   caf::anon_send(host, call<generate>{hdr, g, back});
   run();
@@ -518,7 +518,7 @@ TEST_CASE_METHOD(relaying, "a relay gives up after its patience and at its deadl
     REQUIRE(bodies<outcome>(log).size() == 1);
     CHECK(bodies<outcome>(log)[0].error == ec::peer_unreachable);
     CHECK(asked->size() <= 17);
-    CHECK(cancelled->empty());
+    CHECK(cancelled->size() == 1);  // the link may be back by now
   }
   SECTION("deadline") {
     advance(10s);
