@@ -52,6 +52,9 @@ inline constexpr std::size_t json_depth = 64;
 inline constexpr std::uint32_t max_tokens = 65536;
 inline constexpr std::uint32_t max_tokens_if_unset = 256;
 
+/// Answers to one request (OpenAI's n), each a session of its own. More: 400.
+inline constexpr std::uint64_t choices = 16;
+
 /// Characters of a client's X-Request-Id; longer or unprintable ones are replaced.
 inline constexpr std::size_t request_id_chars = 128;
 

@@ -2,83 +2,107 @@
 
 #include "actors/gateway/defaults.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace virga {
 
 namespace {
 
 double ms_between(time_point a, time_point b) { return std::chrono::duration<double, std::milli>(b - a).count(); }
 
-answer_head make_head(const api_request& r, session_id session, std::int64_t created) {
-  return {r.chat, r.include_usage, (r.chat ? "chatcmpl-" : "cmpl-") + to_string(session), model_name(r.how), created};
-}
-
 failure failure_of(const outcome& o) { return {o.error, o.error_detail, o.error_text}; }
 
 } // namespace
 
-exchange::exchange(const api_request& r, session_id session, std::string request_id, std::int64_t created,
-                   time_point now, std::shared_ptr<responder> client)
-    : head_(make_head(r, session, created)), stream_(r.stream), client_(std::move(client)), start_(now),
-      last_sent_(now) {
-  report_.result.how = r.how;
-  report_.request_id = std::move(request_id);
-  report_.session = session;
+exchange::exchange(const api_request& r, const std::vector<session_id>& sessions, std::string request_id,
+                   std::int64_t created, time_point now, std::shared_ptr<responder> client)
+    : head_{r.chat, r.include_usage, r.choose.logprobs, (r.chat ? "chatcmpl-" : "cmpl-") + to_string(sessions.front()),
+            model_name(r.how), created},
+      how_(r.how), request_id_(std::move(request_id)), stream_(r.stream), client_(std::move(client)),
+      choices_(sessions.size()), start_(now), last_sent_(now) {
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    auto& [said, report] = choices_[i].whole;
+    said.index = i;
+    report.result.how = r.how;
+    report.request_id = request_id_;
+    report.session = sessions[i];
+  }
 }
 
-bool exchange::on_answer(answer& a, time_point now) {
+void exchange::on_answer(std::size_t index, answer& a, time_point now) {
+  auto& c = choices_.at(index);
+  if (ended_ || c.ended)
+    return;
   if (auto t = std::get_if<tokens>(&a.body); t && !a.last)
-    return on_tokens(*t, now);
-  if (auto o = std::get_if<outcome>(&a.body))
-    on_outcome(*o, now);
+    on_tokens(c, *t, now);
+  else if (auto o = std::get_if<outcome>(&a.body))
+    on_outcome(c, *o, now);
   else if (auto f = std::get_if<failure>(&a.body))
     fail(*f, now);
   else
     fail({ec::internal, 0, "the session answered with something that is no answer"}, now);
-  return true;
 }
 
-bool exchange::on_tokens(const tokens& t, time_point now) {
-  if (t.position < received_)
-    return false;
-  if (t.position > received_) {
-    fail({ec::internal, 0, "tokens " + std::to_string(received_) + " to " + std::to_string(t.position) + " were lost"},
-         now);
-    return true;
-  }
-  if (received_ == 0)
-    first_token_ = now;
-  received_ += static_cast<std::uint32_t>(t.ids.size());
-  last_token_ = now;
-  if (!stream_) {
-    text_ += t.text;
-  } else if (!t.text.empty()) {
+void exchange::on_tokens(choice& c, tokens& t, time_point now) {
+  if (t.position < c.received)
+    return;
+  if (t.position > c.received)
+    return fail({ec::internal, 0,
+                 "tokens " + std::to_string(c.received) + " to " + std::to_string(t.position) + " were lost"}, now);
+  if (c.received == 0)
+    c.first_token = now;
+  c.received += static_cast<std::uint32_t>(t.ids.size());
+  c.last_token = now;
+  tell(c, t, now);
+}
+
+/// A piece may have no text yet, for a stop string that may begin, and still has its log-probabilities.
+void exchange::tell(choice& c, tokens& t, time_point now) {
+  if (!head_.logprobs)
+    t.logprobs.clear();
+  if (stream_) {
+    if (t.text.empty() && t.logprobs.empty())
+      return;
     begin_stream();
-    send(text_event(head_, t.text), now);
+    return send(text_event(head_, {c.whole.said.index, std::move(t.text), std::move(t.logprobs)}, c.offset), now);
   }
-  return false;
+  auto& said = c.whole.said;
+  said.text += t.text;
+  std::ranges::move(t.logprobs, std::back_inserter(said.logprobs));
 }
 
-void exchange::on_outcome(outcome& o, time_point now) {
-  report_.result = std::move(o);
-  close(now, std::string(to_string(report_.result.finish)));
-  if (report_.result.error == ec::none)
-    return succeed();
-  auto f = failure_of(report_.result);
-  auto e = to_api_error(f);
-  end_.result = to_string(f.code);
-  fail_as(e, failed_json(e, report_));
+void exchange::on_outcome(choice& c, outcome& o, time_point now) {
+  c.whole.report.result = std::move(o);
+  close_choice(c, now);
+  if (auto& result = c.whole.report.result; result.error != ec::none) {
+    close(now, std::string(to_string(result.error)));
+    auto e = to_api_error(failure_of(result));
+    return fail_as(e, failed_json(e, c.whole.report));
+  }
+  if (stream_) {
+    begin_stream();
+    send(last_event(head_, c.whole.said.index, c.whole.report), now);
+  }
+  if (std::ranges::all_of(choices_, &choice::ended)) {
+    close(now, std::string(to_string(c.whole.report.result.finish)));
+    succeed();
+  }
 }
 
 void exchange::succeed() {
-  if (!stream_) {
-    http_reply r;
-    r.headers.emplace_back("X-Request-Id", report_.request_id);
-    r.body = completion_json(head_, text_, report_);
-    return client_->reply(std::move(r));
+  if (stream_) {
+    client_->write(end_events(head_, used_tokens()));
+    return client_->end_stream();
   }
-  begin_stream();
-  client_->write(last_events(head_, report_));
-  client_->end_stream();
+  auto used = used_tokens();
+  std::vector<whole_choice> all;
+  for (auto& c : choices_)
+    all.push_back(std::move(c.whole));
+  http_reply r;
+  r.headers.emplace_back("X-Request-Id", request_id_);
+  r.body = completion_json(head_, all, used);
+  client_->reply(std::move(r));
 }
 
 void exchange::fail(const failure& f, time_point now) {
@@ -95,7 +119,7 @@ void exchange::fail_as(const api_error& e, std::string body) {
   }
   auto r = to_reply(e);
   r.body = std::move(body);
-  r.headers.emplace_back("X-Request-Id", report_.request_id);
+  r.headers.emplace_back("X-Request-Id", request_id_);
   client_->reply(std::move(r));
 }
 
@@ -115,10 +139,11 @@ void exchange::begin_stream() {
   streaming_ = true;
   http_reply head;
   head.content_type = "text/event-stream";
-  head.headers = {{"Cache-Control", "no-cache"}, {"X-Request-Id", report_.request_id}};
+  head.headers = {{"Cache-Control", "no-cache"}, {"X-Request-Id", request_id_}};
   client_->begin_stream(std::move(head));
-  if (auto event = first_event(head_); !event.empty())
-    client_->write(std::move(event));
+  for (std::size_t i = 0; i < choices_.size(); ++i)
+    if (auto event = first_event(head_, i); !event.empty())
+      client_->write(std::move(event));
 }
 
 void exchange::send(std::string events, time_point now) {
@@ -126,15 +151,31 @@ void exchange::send(std::string events, time_point now) {
   client_->write(std::move(events));
 }
 
-void exchange::close(time_point now, std::string result) {
-  report_.total_ms = ms_since_start(now);
-  if (received_ > 0)
-    report_.ttft_ms = ms_since_start(first_token_);
-  if (received_ > 1)
-    report_.tbt_ms = ms_between(first_token_, last_token_) / (received_ - 1);
-  end_ = {200, std::move(result), received_, report_.total_ms, report_.ttft_ms};
+void exchange::close_choice(choice& c, time_point now) {
+  c.ended = true;
+  auto& report = c.whole.report;
+  report.total_ms = ms_between(start_, now);
+  if (c.received > 0)
+    report.ttft_ms = ms_between(start_, c.first_token);
+  if (c.received > 1)
+    report.tbt_ms = ms_between(c.first_token, c.last_token) / (c.received - 1);
 }
 
-double exchange::ms_since_start(time_point t) const { return ms_between(start_, t); }
+usage exchange::used_tokens() const {
+  usage u{choices_.front().whole.report.result.prompt_tokens, 0};
+  for (auto& c : choices_)
+    u.completion += c.whole.report.result.completion_tokens;
+  return u;
+}
+
+void exchange::close(time_point now, std::string result) {
+  ended_ = true;
+  end_ = {200, std::move(result), 0, ms_between(start_, now), 0};
+  for (auto& c : choices_) {
+    end_.tokens += c.received;
+    if (auto ttft = ms_between(start_, c.first_token); c.received > 0)
+      end_.ttft_ms = end_.ttft_ms == 0 ? ttft : std::min(end_.ttft_ms, ttft);
+  }
+}
 
 } // namespace virga

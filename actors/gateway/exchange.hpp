@@ -1,5 +1,5 @@
-// actors/gateway/exchange.hpp: one request from its acceptance to its end: takes the session's answers, tells the client.
-// No sockets, no actors, no clock of its own; lives on the HTTP thread.
+// actors/gateway/exchange.hpp: one request from its acceptance to its end: takes its sessions' answers, tells the
+// client. No sockets, no actors, no clock of its own; lives on the HTTP thread.
 #pragma once
 
 #include "actors/calls.hpp"
@@ -23,14 +23,15 @@ struct exchange_end {
 
 class exchange {
 public:
+  /// @param sessions one for each of the request's choices, in their order
   /// @param created Unix time in s
   /// @param now when the request had arrived
-  exchange(const api_request& r, session_id session, std::string request_id, std::int64_t created, time_point now,
-           std::shared_ptr<responder> client);
+  exchange(const api_request& r, const std::vector<session_id>& sessions, std::string request_id, std::int64_t created,
+           time_point now, std::shared_ptr<responder> client);
 
-  /// Tokens become text, in order and once (repeats are dropped, a gap fails the request); an outcome or a failure
-  /// ends it. @returns true when that was the end
-  bool on_answer(answer& a, time_point now);
+  /// Tokens become text, in order and once (repeats are dropped, a gap fails the request). An outcome ends its choice,
+  /// a failure of one choice the whole exchange.
+  void on_answer(std::size_t index, answer& a, time_point now);
 
   /// Ends it: as a whole reply before the first token, as an error event after it.
   void fail(const failure& f, time_point now);
@@ -41,29 +42,41 @@ public:
   /// The client has gone: nothing more is sent.
   void on_gone(time_point now);
 
+  bool ended() const { return ended_; }
   const exchange_end& end() const { return end_; }
-  const std::string& request_id() const { return report_.request_id; }
-  strategy how() const { return report_.result.how; }
+  const std::string& request_id() const { return request_id_; }
+  strategy how() const { return how_; }
 
 private:
-  bool on_tokens(const tokens& t, time_point now);
-  void on_outcome(outcome& o, time_point now);
+  struct choice {
+    whole_choice whole;
+    std::size_t offset = 0;      ///< characters told, where log-probabilities are
+    std::uint32_t received = 0;  ///< tokens
+    time_point first_token, last_token;
+    bool ended = false;
+  };
+
+  void on_tokens(choice& c, tokens& t, time_point now);
+  void on_outcome(choice& c, outcome& o, time_point now);
   void begin_stream();
+  void tell(choice& c, tokens& t, time_point now);
   void send(std::string events, time_point now);
   void succeed();
   void fail_as(const api_error& e, std::string body);
   void close(time_point now, std::string result);
-  double ms_since_start(time_point t) const;
+  void close_choice(choice& c, time_point now);
+  usage used_tokens() const;
 
   answer_head head_;
+  strategy how_;
+  std::string request_id_;
   bool stream_ = false;
   std::shared_ptr<responder> client_;
-  virga_report report_;
+  std::vector<choice> choices_;
   exchange_end end_;
-  std::string text_;  ///< of an answer that is not streamed
   bool streaming_ = false;
-  std::uint32_t received_ = 0;  ///< tokens
-  time_point start_, first_token_, last_token_, last_sent_;
+  bool ended_ = false;
+  time_point start_, last_sent_;
 };
 
 } // namespace virga

@@ -65,7 +65,10 @@ std::optional<api_error> front::refusal(const api_request& r) {
   auto& served = status_.strategies;
   if (std::find(served.begin(), served.end(), r.how) == served.end())
     return not_served(r.how);
-  if (answering_.size() >= config_.max_requests) {
+  if (r.choices > config_.max_requests)
+    return bad_field("n", "n is above the " + std::to_string(config_.max_requests)
+                            + " answers that this gateway makes at once");
+  if (sessions_.size() + r.choices > config_.max_requests) {
     ++counts_.refused_full;
     return to_api_error({ec::queue_full, gateway_defaults::retry_after_s * 1000,
                          "this gateway is answering " + std::to_string(config_.max_requests)
@@ -82,62 +85,84 @@ api_error front::not_served(strategy s) const {
 
 void front::start(const api_request& r, const http_request& from, std::shared_ptr<responder> client) {
   auto now = steady_clock::now();
-  entry e;
-  e.hdr = make_header(r, now);
-  auto session = e.hdr.session;
-  client->on_gone([this, session] { client_gone(session); });
-  e.talk = std::make_unique<exchange>(r, session, from.request_id, unix_time(), now, std::move(client));
-  spdlog::info("request begins request_id={} session={} strategy={} client={} stream={} body_bytes={} max_tokens={}",
-               from.request_id, to_string(session), to_string(r.how), from.client, r.stream, from.body.size(),
-               r.max_tokens);
-  generate g{r.how, from.request_id, r.prompt, r.max_tokens, r.choose, r.messages, r.stop};
-  g.choose.seed = r.seed.value_or(session.lo);
-  ports_.ask(e.hdr, std::move(g));
-  answering_.emplace(session, std::move(e));
+  open_request q;
+  q.sessions = make_headers(r, now);
+  std::vector<session_id> ids;
+  for (auto& hdr : q.sessions)
+    ids.push_back(hdr.session);
+  client->on_gone([this, first = ids.front()] { client_gone(first); });
+  q.talk = std::make_unique<exchange>(r, ids, from.request_id, unix_time(), now, std::move(client));
+  spdlog::info("request begins request_id={} session={} strategy={} client={} stream={} body_bytes={} max_tokens={} "
+               "n={}",
+               from.request_id, to_string(ids.front()), to_string(r.how), from.client, r.stream, from.body.size(),
+               r.max_tokens, r.choices);
+  auto here = answering_.emplace(ids.front(), std::move(q)).first;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    sessions_.emplace(ids[i], choice_of{here, i});
   ++counts_.requests;
-  counts_.answering = static_cast<std::uint32_t>(answering_.size());
+  counts_.answering = static_cast<std::uint32_t>(sessions_.size());
+  ask(r, here->second, from.request_id);
 }
 
-header front::make_header(const api_request& r, time_point now) const {
+/// Choice i draws with the seed + i, so that each may be had again by itself.
+void front::ask(const api_request& r, const open_request& which, const std::string& request_id) {
+  auto& sessions = which.sessions;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    generate g{r.how, request_id, r.prompt, r.max_tokens, r.choose, r.messages, r.stop};
+    g.choose.seed = r.seed.value_or(sessions.front().session.lo) + i;
+    ports_.ask(sessions[i], std::move(g));
+  }
+}
+
+std::vector<header> front::make_headers(const api_request& r, time_point now) const {
   auto most = std::chrono::milliseconds(limits::deadline_ms);
   auto time = r.deadline_ms ? std::chrono::milliseconds(*r.deadline_ms)
                             : std::chrono::duration_cast<std::chrono::milliseconds>(config_.deadline);
   header h;
-  h.session = ports_.make_id();
   h.target = role::session_host;
   h.deadline = now + std::min(time, most);
-  return h;
+  std::vector<header> all(r.choices, h);
+  for (auto& one : all)
+    one.session = ports_.make_id();
+  return all;
 }
 
 // -- events ------------------------------------------------------------------------------------------------------------
 
 void front::on_answer(answer& a, time_point now) {
-  auto i = answering_.find(a.hdr.session);
-  if (i == answering_.end()) {
+  auto i = sessions_.find(a.hdr.session);
+  if (i == sessions_.end()) {
     ++counts_.late_answers;
     return;
   }
-  if (i->second.talk->on_answer(a, now))
-    finish(i, !a.last);
+  auto [which, index] = i->second;
+  auto last = a.last;
+  auto& talk = *which->second.talk;
+  talk.on_answer(index, a, now);
+  if (last)
+    sessions_.erase(i);
+  counts_.answering = static_cast<std::uint32_t>(sessions_.size());
+  if (talk.ended())
+    finish(which);
 }
 
-void front::client_gone(session_id session) {
-  auto i = answering_.find(session);
+void front::client_gone(session_id first) {
+  auto i = answering_.find(first);
   if (i == answering_.end())
     return;
   ++counts_.gone;
   i->second.talk->on_gone(steady_clock::now());
-  finish(i, true);
+  finish(i);
 }
 
 void front::on_tick(time_point now) {
   for (auto i = answering_.begin(); i != answering_.end();) {
     auto here = i++;
-    auto& e = here->second;
-    e.talk->on_tick(now);
-    if (now >= e.hdr.deadline + gateway_defaults::deadline_grace) {
-      e.talk->fail({ec::deadline_exceeded, 0, "the request's deadline passed and its session stayed silent"}, now);
-      finish(here, true);
+    auto& [talk, sessions] = here->second;
+    talk->on_tick(now);
+    if (now >= sessions.front().deadline + gateway_defaults::deadline_grace) {
+      talk->fail({ec::deadline_exceeded, 0, "the request's deadline passed and its session stayed silent"}, now);
+      finish(here);
     }
   }
 }
@@ -147,7 +172,7 @@ void front::on_cut(time_point now) {
   while (!answering_.empty()) {
     auto i = answering_.begin();
     i->second.talk->fail({ec::shutting_down, 0, "this node is shutting down"}, now);
-    finish(i, true);
+    finish(i);
   }
 }
 
@@ -156,17 +181,19 @@ void front::on_silent_node() {
   status_.reason = "the node does not answer";
 }
 
-void front::finish(entries::iterator i, bool cancel) {
-  auto& [session, e] = *i;
-  auto& end = e.talk->end();
+/// Cancels what has not ended yet.
+void front::finish(requests::iterator i) {
+  auto& [talk, sessions] = i->second;
+  auto& end = talk->end();
   spdlog::info("request ends request_id={} session={} strategy={} status={} result={} tokens={} total_ms={:.1f} "
                "ttft_ms={:.1f}",
-               e.talk->request_id(), to_string(session), to_string(e.talk->how()), end.status, end.result, end.tokens,
+               talk->request_id(), to_string(i->first), to_string(talk->how()), end.status, end.result, end.tokens,
                end.total_ms, end.ttft_ms);
-  if (cancel)
-    ports_.cancel(e.hdr);
+  for (auto& hdr : sessions)
+    if (sessions_.erase(hdr.session) != 0)
+      ports_.cancel(hdr);
   answering_.erase(i);
-  counts_.answering = static_cast<std::uint32_t>(answering_.size());
+  counts_.answering = static_cast<std::uint32_t>(sessions_.size());
 }
 
 std::string front::served_list() const {

@@ -40,11 +40,16 @@ public:
   void drain() { draining_ = true; }
 
 private:
-  struct entry {
+  struct open_request {
     std::unique_ptr<exchange> talk;
-    header hdr;
+    std::vector<header> sessions;  ///< one for each choice
   };
-  using entries = std::map<session_id, entry>;
+  /// By the session of their first choice.
+  using requests = std::map<session_id, open_request>;
+  struct choice_of {
+    requests::iterator request;
+    std::size_t index = 0;
+  };
 
   // -- routes
   void route(const http_request& r, const std::shared_ptr<responder>& client);
@@ -58,8 +63,9 @@ private:
   std::optional<api_error> refusal(const api_request& r);
   api_error not_served(strategy s) const;
   void start(const api_request& r, const http_request& from, std::shared_ptr<responder> client);
-  header make_header(const api_request& r, time_point now) const;
-  void finish(entries::iterator i, bool cancel);
+  std::vector<header> make_headers(const api_request& r, time_point now) const;
+  void ask(const api_request& r, const open_request& which, const std::string& request_id);
+  void finish(requests::iterator i);
   void client_gone(session_id session);
   std::string served_list() const;
 
@@ -70,7 +76,8 @@ private:
   gateway_counts counts_;
   bool draining_ = false;
   std::int64_t created_;
-  entries answering_;
+  requests answering_;
+  std::map<session_id, choice_of> sessions_;  ///< those that have not ended
 };
 
 /// Answers with the error and the request's id.

@@ -174,7 +174,8 @@ api_request read_request(std::string_view body, bool chat) {
     r.prompt = read_raw_prompt(o);
   check_prompt(r);
   r.max_tokens = read_max_tokens(o, chat);
-  r.choose = read_sampling(o);
+  r.choices = static_cast<std::uint32_t>(read_uint(o, "n", 1, gateway_defaults::choices).value_or(1));
+  r.choose = read_sampling(o, chat);
   r.stop = read_stop(o);
   r.seed = read_uint(o, "seed", 0, INT64_MAX);
   r.stream = read_bool(o, "stream").value_or(false);

@@ -20,6 +20,7 @@ struct api_request {
   std::string prompt;            ///< as it is; empty in a chat
   std::vector<chat_message> messages;  ///< of a chat
   std::uint32_t max_tokens = 0;
+  std::uint32_t choices = 1;     ///< OpenAI's n
   sampling choose;               ///< all but its seed
   std::optional<std::uint64_t> seed;
   std::vector<std::string> stop;

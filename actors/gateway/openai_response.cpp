@@ -1,6 +1,7 @@
 #include "actors/gateway/openai_response.hpp"
 
 #include "actors/gateway/json_text.hpp"
+#include "actors/gateway/logprobs_json.hpp"
 #include "actors/gateway/openai_request.hpp"
 
 #include <boost/json.hpp>
@@ -22,10 +23,14 @@ std::string event(const json::value& v) { return "data: " + json_text(v) + "\n\n
 
 json::value finish_value(finish_reason f) { return f == finish_reason::length ? "length" : "stop"; }
 
-json::object usage_object(const outcome& o) {
-  return {{"prompt_tokens", o.prompt_tokens},
-          {"completion_tokens", o.completion_tokens},
-          {"total_tokens", std::uint64_t(o.prompt_tokens) + o.completion_tokens}};
+json::object usage_object(const usage& u) {
+  return {{"prompt_tokens", u.prompt}, {"completion_tokens", u.completion}, {"total_tokens", u.prompt + u.completion}};
+}
+
+json::value logprobs_value(const answer_head& h, const choice_text& c, std::size_t& offset) {
+  if (!h.logprobs)
+    return nullptr;
+  return h.chat ? chat_logprobs_json(c.logprobs) : completion_logprobs_json(c.logprobs, offset);
 }
 
 json::array places_array(const std::vector<place>& places) {
@@ -59,15 +64,28 @@ json::object head_object(const answer_head& h, std::string_view kind) {
 }
 
 /// One chunk of a stream; `delta` is the message's part of a chat, the text otherwise.
-json::object chunk_object(const answer_head& h, json::value delta, json::value finish) {
+json::object chunk_object(const answer_head& h, std::size_t index, json::value delta, json::value logprobs,
+                          json::value finish) {
   auto chunk = head_object(h, h.chat ? "chat.completion.chunk" : "text_completion");
-  json::object choice{{"index", 0}, {h.chat ? "delta" : "text", std::move(delta)}};
-  choice["logprobs"] = nullptr;
+  json::object choice{{"index", index}, {h.chat ? "delta" : "text", std::move(delta)}};
+  choice["logprobs"] = std::move(logprobs);
   choice["finish_reason"] = std::move(finish);
   chunk["choices"] = json::array{std::move(choice)};
   if (h.include_usage)
     chunk["usage"] = nullptr;
   return chunk;
+}
+
+json::object choice_object(const answer_head& h, const whole_choice& c) {
+  json::object choice{{"index", c.said.index}};
+  if (h.chat)
+    choice["message"] = json::object{{"role", "assistant"}, {"content", to_utf8(c.said.text)}, {"refusal", nullptr}};
+  else
+    choice["text"] = to_utf8(c.said.text);
+  std::size_t offset = 0;
+  choice["logprobs"] = logprobs_value(h, c.said, offset);
+  choice["finish_reason"] = finish_value(c.report.result.finish);
+  return choice;
 }
 
 json::object model_object(strategy s, std::int64_t created) {
@@ -76,42 +94,47 @@ json::object model_object(strategy s, std::int64_t created) {
 
 } // namespace
 
-std::string completion_json(const answer_head& h, const std::string& text, const virga_report& r) {
+std::string completion_json(const answer_head& h, const std::vector<whole_choice>& choices, const usage& u) {
   auto whole = head_object(h, h.chat ? "chat.completion" : "text_completion");
-  json::object choice{{"index", 0}};
-  if (h.chat)
-    choice["message"] = json::object{{"role", "assistant"}, {"content", to_utf8(text)}, {"refusal", nullptr}};
-  else
-    choice["text"] = to_utf8(text);
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = finish_value(r.result.finish);
-  whole["choices"] = json::array{std::move(choice)};
-  whole["usage"] = usage_object(r.result);
-  whole["virga"] = virga_object(r);
+  json::array list;
+  for (auto& c : choices) {
+    list.push_back(choice_object(h, c));
+    if (choices.size() > 1)
+      list.back().get_object()["virga"] = virga_object(c.report);
+  }
+  whole["choices"] = std::move(list);
+  whole["usage"] = usage_object(u);
+  if (choices.size() == 1)
+    whole["virga"] = virga_object(choices.front().report);
   return json_text(whole);
 }
 
-std::string first_event(const answer_head& h) {
+std::string first_event(const answer_head& h, std::size_t index) {
   if (!h.chat)
     return {};
-  return event(chunk_object(h, json::object{{"role", "assistant"}, {"content", ""}}, nullptr));
+  return event(chunk_object(h, index, json::object{{"role", "assistant"}, {"content", ""}}, nullptr, nullptr));
 }
 
-std::string text_event(const answer_head& h, const std::string& text) {
-  json::value delta = h.chat ? json::value(json::object{{"content", to_utf8(text)}}) : json::value(to_utf8(text));
-  return event(chunk_object(h, std::move(delta), nullptr));
+std::string text_event(const answer_head& h, const choice_text& piece, std::size_t& offset) {
+  auto text = to_utf8(piece.text);
+  json::value delta = h.chat ? json::value(json::object{{"content", text}}) : json::value(text);
+  return event(chunk_object(h, piece.index, std::move(delta), logprobs_value(h, piece, offset), nullptr));
 }
 
-std::string last_events(const answer_head& h, const virga_report& r) {
+std::string last_event(const answer_head& h, std::size_t index, const virga_report& r) {
   json::value delta = h.chat ? json::value(json::object{}) : json::value("");
-  auto last = chunk_object(h, std::move(delta), finish_value(r.result.finish));
+  auto last = chunk_object(h, index, std::move(delta), nullptr, finish_value(r.result.finish));
   last["virga"] = virga_object(r);
-  auto events = event(last);
+  return event(last);
+}
+
+std::string end_events(const answer_head& h, const usage& u) {
+  std::string events;
   if (h.include_usage) {
-    auto usage = head_object(h, h.chat ? "chat.completion.chunk" : "text_completion");
-    usage["choices"] = json::array{};
-    usage["usage"] = usage_object(r.result);
-    events += event(usage);
+    auto chunk = head_object(h, h.chat ? "chat.completion.chunk" : "text_completion");
+    chunk["choices"] = json::array{};
+    chunk["usage"] = usage_object(u);
+    events = event(chunk);
   }
   return events + "data: [DONE]\n\n";
 }

@@ -49,10 +49,7 @@ struct unsupported_field {
 };
 
 constexpr std::array unsupported_fields{
-  unsupported_field{"n", [](const json::value& v) { return is_number(v, 1); }},
   unsupported_field{"best_of", [](const json::value& v) { return is_number(v, 1); }},
-  unsupported_field{"logprobs", is_false},
-  unsupported_field{"top_logprobs", never},
   unsupported_field{"echo", is_false},
   unsupported_field{"suffix", is_empty},
   unsupported_field{"tools", is_empty},

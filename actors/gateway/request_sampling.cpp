@@ -32,6 +32,15 @@ std::vector<token_bias> read_logit_bias(const json::object& o) {
   return out;
 }
 
+void read_logprobs(const json::object& o, bool chat, sampling& s) {
+  auto most = limits::top_logprobs;
+  auto top = read_uint(o, chat ? "top_logprobs" : "logprobs", 0, most);
+  s.logprobs = chat ? read_bool(o, "logprobs").value_or(false) : top.has_value();
+  if (top && !s.logprobs)
+    refuse("top_logprobs", "top_logprobs may only be given where logprobs is true");
+  s.top_logprobs = static_cast<std::uint32_t>(top.value_or(0));
+}
+
 std::string read_stop_text(const json::value& v, const std::string& field) {
   if (!v.is_string())
     refuse(field, field + " must be a string");
@@ -40,7 +49,7 @@ std::string read_stop_text(const json::value& v, const std::string& field) {
 
 } // namespace
 
-sampling read_sampling(const json::object& o) {
+sampling read_sampling(const json::object& o, bool chat) {
   constexpr double least = 1e-6;
   sampling s;
   s.temperature = read_double(o, "temperature", 0, 2).value_or(0);
@@ -53,6 +62,7 @@ sampling read_sampling(const json::object& o) {
   s.presence_penalty = read_double(o, "presence_penalty", -2, 2).value_or(0);
   s.frequency_penalty = read_double(o, "frequency_penalty", -2, 2).value_or(0);
   s.logit_bias = read_logit_bias(o);
+  read_logprobs(o, chat, s);
   return s;
 }
 

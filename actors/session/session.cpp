@@ -142,9 +142,9 @@ void session_state::emit(const tokens& piece) {
   tokens out{piece.position, {}, {}};
   for (std::size_t i = 0; i < piece.ids.size(); ++i) {
     out.ids.push_back(piece.ids[i]);
-    emitted_.push_back(piece.ids[i]);
     if (i < piece.logprobs.size())
       name_tokens(out.logprobs.emplace_back(piece.logprobs[i]));
+    emitted_.push_back(piece.ids[i]);
     auto shown = stops_.push(text_->push(piece.ids[i]));
     out.text += shown.text;
     stopped_ = shown.stopped;
@@ -162,9 +162,19 @@ void session_state::tell(tokens piece) {
   reply_to(options_.client, options_.hdr, std::move(piece), false);
 }
 
+/// What each adds behind the token before it: many vocabularies write the space between two words with neither.
 void session_state::name_tokens(token_logprobs& of) const {
   auto& tok = *options_.source.view.tok;
-  auto name = [&](scored_token& t) { t.text = tok.has(t.id) ? tok.decode({&t.id, 1}, false) : std::string{}; };
+  std::vector<token_id> pair(emitted_.end() - (emitted_.empty() ? 0 : 1), emitted_.end());
+  auto before = tok.decode(pair, false);
+  pair.push_back(0);
+  auto name = [&](scored_token& t) {
+    if (!tok.has(t.id))
+      return;
+    pair.back() = t.id;
+    auto both = tok.decode(pair, false);
+    t.text = both.starts_with(before) ? both.substr(before.size()) : tok.decode({&t.id, 1}, false);
+  };
   name(of.chosen);
   std::ranges::for_each(of.top, name);
 }

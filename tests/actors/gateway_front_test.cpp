@@ -83,6 +83,18 @@ struct front_fixture {
     f->on_answer(a, steady_clock::now());
   }
 
+  void token_of(std::size_t request, std::uint64_t position, std::string text) {
+    answer_with(tokens{position, {5}, std::move(text)}, false, {}, request);
+  }
+
+  void finish_of(std::size_t request, std::uint32_t count) {
+    outcome o;
+    o.finish = finish_reason::length;
+    o.prompt_tokens = 4;
+    o.completion_tokens = count;
+    answer_with(std::move(o), true, {}, request);
+  }
+
   void token(std::uint64_t position, std::string text) { answer_with(tokens{position, {5}, std::move(text)}, false); }
 
   void finish(std::uint32_t count) {
@@ -202,6 +214,58 @@ TEST_CASE_METHOD(front_fixture, "requests beyond the limit get 429 until one end
   CHECK(requests.size() == 2);
   finish(0);
   CHECK_FALSE(chat("edge")->replied);
+}
+
+TEST_CASE_METHOD(front_fixture, "n choices are n sessions with seeds of their own", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "n": 2, "seed": 7)");
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[0].what.choose.seed == 7);
+  CHECK(requests[1].what.choose.seed == 8);
+  CHECK(requests[0].hdr.session != requests[1].hdr.session);
+  token_of(1, 0, "b");
+  finish_of(1, 1);
+  token_of(0, 0, "a");
+  CHECK_FALSE(c->replied);
+  finish_of(0, 1);
+  REQUIRE(c->replied);
+  CHECK(c->body().at("choices").at(0).at("message").at("content") == "a");
+  CHECK(c->body().at("choices").at(1).at("message").at("content") == "b");
+  CHECK(c->body().at("usage").at("prompt_tokens") == 4);
+  CHECK(c->body().at("usage").at("completion_tokens") == 2);
+  CHECK(cancelled.empty());
+  CHECK(json::parse(get("/status")->got.body).at("gateway").at("answering") == 0);
+}
+
+TEST_CASE_METHOD(front_fixture, "one choice that fails ends them all", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "n": 2)");
+  answer_with(failure{ec::model_error, 0, "the shard threw"}, true, {}, 1);
+  CHECK(c->got.status == 500);
+  REQUIRE(cancelled.size() == 1);
+  CHECK(cancelled[0].session == requests[0].hdr.session);
+}
+
+TEST_CASE_METHOD(front_fixture, "a client that leaves n choices cancels those that run", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "n": 2, "stream": true)");
+  finish_of(0, 0);
+  CHECK_FALSE(c->ended);
+  c->gone();
+  REQUIRE(cancelled.size() == 1);
+  CHECK(cancelled[0].session == requests[1].hdr.session);
+}
+
+TEST_CASE_METHOD(front_fixture, "choices count as answers of the gateway", "[actors][gateway]") {
+  CHECK(chat("edge", R"(, "n": 3)")->body().at("error").at("param") == "n");
+  auto first = chat("edge");
+  CHECK(chat("edge", R"(, "n": 2)")->got.status == 429);
+}
+
+TEST_CASE_METHOD(front_fixture, "a token without text still tells its log-probability", "[actors][gateway]") {
+  auto c = chat("edge", R"(, "stream": true, "logprobs": true)");
+  CHECK(requests.at(0).what.choose.logprobs);
+  tokens t{0, {5}, ""};
+  t.logprobs = {{{5, -0.5, "h"}, {}}};
+  answer_with(t, false);
+  CHECK(c->stream.find("\"logprob\":-0.5") != std::string::npos);
 }
 
 TEST_CASE_METHOD(front_fixture, "a client that goes away cancels its session", "[actors][gateway]") {

@@ -107,6 +107,19 @@ TEST_CASE("how tokens are chosen is read, in OpenAI's names and vLLM's", "[actor
   CHECK(good(parse_chat(chat(R"("top_k": -1)"))).choose.top_k == 0);
 }
 
+TEST_CASE("log-probabilities are asked for in either form", "[actors][gateway]") {
+  auto c = good(parse_chat(chat(R"("logprobs": true, "top_logprobs": 3)"))).choose;
+  CHECK(c.logprobs);
+  CHECK(c.top_logprobs == 3);
+  CHECK(good(parse_chat(chat(R"("logprobs": true)"))).choose.logprobs);
+  CHECK_FALSE(good(parse_chat(chat(R"("logprobs": false)"))).choose.logprobs);
+  auto t = good(parse_completion(completion(R"("logprobs": 0)"))).choose;
+  CHECK(t.logprobs);
+  CHECK(t.top_logprobs == 0);
+  CHECK_FALSE(good(parse_completion(completion(R"("logprobs": null)"))).choose.logprobs);
+  CHECK(good(parse_completion(completion(R"("n": 3)"))).choices == 3);
+}
+
 TEST_CASE("stop is a string or an array of them", "[actors][gateway]") {
   using list = std::vector<std::string>;
   CHECK(good(parse_chat(chat(R"("stop": "\n\n")"))).stop == list{"\n\n"});
@@ -123,8 +136,8 @@ TEST_CASE("a completion's prompt is a string or an array of one", "[actors][gate
 }
 
 TEST_CASE("what virga cannot do yet is refused by name", "[actors][gateway]") {
-  auto more = GENERATE(as<std::string>{}, R"("n": 2)", R"("logprobs": true)", R"("top_logprobs": 3)", R"("tools": [{}])", R"("tool_choice": {})",
-                       R"("response_format": {"type": "json_object"})", R"("modalities": ["audio"])", R"("n": "1")",
+  auto more = GENERATE(as<std::string>{}, R"("best_of": 2)", R"("echo": true)", R"("tools": [{}])", R"("tool_choice": {})",
+                       R"("response_format": {"type": "json_object"})", R"("modalities": ["audio"])", R"("suffix": "x")",
                        R"("audio": {})", R"("functions": [1])");
   auto e = wrong(parse_chat(chat(more)));
   CHECK(e.status == 400);
@@ -159,6 +172,12 @@ TEST_CASE("numbers outside their range are refused", "[actors][gateway]") {
     {R"("stop": 3)", "stop"},
     {R"("stop": ["a", 3])", "stop[1]"},
     {R"("stop": ["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])", "stop"},
+    {R"("n": 0)", "n"},
+    {R"("n": "1")", "n"},
+    {R"("n": 17)", "n"},
+    {R"("logprobs": 3)", "logprobs"},
+    {R"("top_logprobs": 3)", "top_logprobs"},
+    {R"("logprobs": true, "top_logprobs": 21)", "top_logprobs"},
     {R"("seed": -1)", "seed"},
     {R"("seed": 9223372036854775808)", "seed"},
     {R"("stream": 1)", "stream"},

@@ -6,6 +6,8 @@
 
 #include <boost/json.hpp>
 
+#include <limits>
+
 using namespace virga;
 namespace json = boost::json;
 
@@ -32,7 +34,22 @@ virga_report report() {
   return r;
 }
 
-answer_head head(bool chat, bool usage = false) { return {chat, usage, "id-1", "virga/split", 1700000000}; }
+answer_head head(bool chat, bool include_usage = false, bool logprobs = false) {
+  return {chat, include_usage, logprobs, "id-1", "virga/split", 1700000000};
+}
+
+constexpr usage five_and_three{5, 3};
+
+std::string whole(const answer_head& h, std::string text, virga_report r, std::vector<token_logprobs> logprobs = {}) {
+  return completion_json(h, {{{0, std::move(text), std::move(logprobs)}, std::move(r)}}, five_and_three);
+}
+
+std::string piece(const answer_head& h, std::string text) {
+  std::size_t offset = 0;
+  return text_event(h, {0, std::move(text), {}}, offset);
+}
+
+std::string end(const answer_head& h) { return last_event(h, 0, report()) + end_events(h, five_and_three); }
 
 /// The JSON of each `data:` event of a stream; "[DONE]" stays text.
 std::vector<std::string> events(std::string_view stream) {
@@ -63,7 +80,7 @@ TEST_CASE("bytes that are not UTF-8 become the replacement character", "[actors]
 }
 
 TEST_CASE("a chat's answer has the message, the usage and the virga object", "[actors][gateway]") {
-  auto v = json::parse(completion_json(head(true), "Hello", report()));
+  auto v = json::parse(whole(head(true), "Hello", report()));
   CHECK(v.at("object") == "chat.completion");
   CHECK(v.at("id") == "id-1");
   CHECK(v.at("created") == 1700000000);
@@ -90,7 +107,7 @@ TEST_CASE("a chat's answer has the message, the usage and the virga object", "[a
 TEST_CASE("a completion's answer has the text", "[actors][gateway]") {
   auto r = report();
   r.result.finish = finish_reason::stop;
-  auto v = json::parse(completion_json(head(false), "Hello", r));
+  auto v = json::parse(whole(head(false), "Hello", r));
   CHECK(v.at("object") == "text_completion");
   CHECK(v.at("choices").at(0).at("text") == "Hello");
   CHECK(v.at("choices").at(0).at("finish_reason") == "stop");
@@ -99,7 +116,7 @@ TEST_CASE("a completion's answer has the text", "[actors][gateway]") {
 TEST_CASE("a chat's stream begins with the role and ends with the reason, the virga object and DONE",
           "[actors][gateway]") {
   auto h = head(true);
-  auto all = events(first_event(h) + text_event(h, "Hel") + last_events(h, report()));
+  auto all = events(first_event(h, 0) + piece(h, "Hel") + end(h));
   REQUIRE(all.size() == 4);
   auto delta = [&](int i) { return json::parse(all[i]).at("choices").at(0).at("delta"); };
   CHECK(delta(0).at("role") == "assistant");
@@ -114,13 +131,64 @@ TEST_CASE("a chat's stream begins with the role and ends with the reason, the vi
 
 TEST_CASE("usage comes in one more chunk without choices when it is asked for", "[actors][gateway]") {
   auto h = head(false, true);
-  CHECK(first_event(h).empty());
-  auto all = events(text_event(h, "a") + last_events(h, report()));
+  CHECK(first_event(h, 0).empty());
+  auto all = events(piece(h, "a") + end(h));
   REQUIRE(all.size() == 4);
   CHECK(json::parse(all[0]).at("usage").is_null());
   CHECK(json::parse(all[0]).at("choices").at(0).at("text") == "a");
   CHECK(json::parse(all[2]).at("choices").as_array().empty());
   CHECK(json::parse(all[2]).at("usage").at("total_tokens") == 8);
+}
+
+namespace {
+
+/// "a", and a token of half a character; the second has no chance.
+std::vector<token_logprobs> two_tokens() {
+  return {{{5, -0.5, "\xE2\x82\xAC"}, {{5, -0.5, "\xE2\x82\xAC"}, {6, -1.5, "b"}}},
+          {{7, -std::numeric_limits<double>::infinity(), "\xF0\x9F"}, {{6, -0.25, "b"}}}};
+}
+
+} // namespace
+
+TEST_CASE("a chat's log-probabilities have text, bytes and the likeliest", "[actors][gateway]") {
+  auto v = json::parse(whole(head(true, false, true), "x", report(), two_tokens()));
+  auto& content = v.at("choices").at(0).at("logprobs").at("content");
+  REQUIRE(content.as_array().size() == 2);
+  CHECK(content.at(0).at("token") == "\xE2\x82\xAC");
+  CHECK(content.at(0).at("bytes") == json::array{0xE2, 0x82, 0xAC});
+  CHECK(content.at(0).at("logprob") == -0.5);
+  CHECK(content.at(0).at("top_logprobs").at(1)
+        == json::value{{"token", "b"}, {"logprob", -1.5}, {"bytes", json::array{98}}});
+  CHECK(content.at(1).at("bytes") == json::array{0xF0, 0x9F});
+  CHECK(content.at(1).at("token") == "\xEF\xBF\xBD\xEF\xBF\xBD");
+  CHECK(content.at(1).at("logprob") == -9999);
+  CHECK(json::parse(whole(head(true), "x", report())).at("choices").at(0).at("logprobs").is_null());
+}
+
+TEST_CASE("a completion's log-probabilities have offsets in characters, also over a stream", "[actors][gateway]") {
+  auto h = head(false, false, true);
+  auto v = json::parse(whole(h, "x", report(), two_tokens()));
+  auto& l = v.at("choices").at(0).at("logprobs");
+  CHECK(l.at("text_offset") == json::array{0, 1});
+  CHECK(l.at("token_logprobs") == json::array{-0.5, -9999});
+  CHECK(l.at("top_logprobs").at(0) == json::value{{"\xE2\x82\xAC", -0.5}, {"b", -1.5}});
+  CHECK(l.at("top_logprobs").at(1).as_object().size() == 2);  // the chosen token is told, likely or not
+  std::size_t offset = 4;
+  auto streamed = json::parse(events(text_event(h, {0, "", two_tokens()}, offset)).at(0));
+  CHECK(streamed.at("choices").at(0).at("logprobs").at("text_offset") == json::array{4, 5});
+  CHECK(offset == 7);
+}
+
+TEST_CASE("several choices each say how they were made, the prompt counts once", "[actors][gateway]") {
+  auto other = report();
+  other.result.how = strategy::cloud;
+  auto v = json::parse(completion_json(head(true), {{{0, "a", {}}, report()}, {{1, "b", {}}, other}}, {5, 6}));
+  REQUIRE(v.at("choices").as_array().size() == 2);
+  CHECK(v.at("choices").at(1).at("index") == 1);
+  CHECK(v.at("choices").at(1).at("message").at("content") == "b");
+  CHECK(v.at("choices").at(1).at("virga").at("strategy") == "cloud");
+  CHECK_FALSE(v.as_object().contains("virga"));
+  CHECK(v.at("usage").at("total_tokens") == 11);
 }
 
 TEST_CASE("every failure has its status and its name", "[actors][gateway]") {

@@ -239,7 +239,7 @@ TEST_CASE_METHOD(gateway_fixture, "errors have a status and a body in OpenAI's f
     {chat_path, chat("fail"), 400},
     {chat_path, chat("fail", streamed), 400},
     {chat_path, "{", 400},
-    {chat_path, chat("say 1", R"(, "n": 2)"), 400},
+    {chat_path, chat("say 1", R"(, "n": 0)"), 400},
     {chat_path, R"({"model": "virga/split", "messages": [{"role": "user", "content": "x"}]})", 404},
     {"/v1/nothing", "{}", 404},
     {"/v1/models", "{}", 405},

@@ -80,10 +80,45 @@ def errors(client, model):
     except openai.NotFoundError as e:
         check(e.code == "model_not_found" and model in e.message, f"the refusal names what is served: {e}")
     try:
-        client.chat.completions.create(model=model, messages=messages, n=2)
-        check(False, "n=2 is refused")
+        client.chat.completions.create(model=model, messages=messages, response_format={"type": "json_object"})
+        check(False, "response_format is refused")
     except openai.BadRequestError as e:
-        check(e.param == "n", f"the refusal names the field: {e}")
+        check(e.param == "response_format", f"the refusal names the field: {e}")
+
+
+def logprobs(client, model, options):
+    messages = [{"role": "user", "content": PROMPT}]
+    answer = client.chat.completions.create(model=model, messages=messages, logprobs=True, top_logprobs=3, **options)
+    content = answer.choices[0].logprobs.content
+    check(len(content) == answer.usage.completion_tokens, "each token has its log-probability")
+    for t in content:
+        check(len(t.top_logprobs) == 3, "and its likeliest")
+        check(t.logprob == max(o.logprob for o in t.top_logprobs) <= 0, "the greedy token is the likeliest")
+    check(b"".join(bytes(t.bytes) for t in content).decode() == answer.choices[0].message.content,
+          "the tokens' bytes are the text")
+    stream = client.chat.completions.create(model=model, messages=messages, logprobs=True, top_logprobs=3, stream=True,
+                                            **options)
+    streamed = [t for chunk in stream for c in chunk.choices if c.logprobs for t in c.logprobs.content]
+    check([t.token for t in streamed] == [t.token for t in content], "a stream tells the same tokens")
+    completion = client.completions.create(model=model, prompt=PROMPT, logprobs=2, **options).choices[0]
+    told = completion.logprobs
+    check("".join(told.tokens) == completion.text, "a completion's tokens are its text")
+    check(all(completion.text[at:].startswith(t) for at, t in zip(told.text_offset, told.tokens)), "at their offsets")
+
+
+def choices(client, model):
+    ask = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 16, "temperature": 1.5}
+    answer = client.chat.completions.create(n=3, seed=5, **ask)
+    texts = [c.message.content for c in answer.choices]
+    check([c.index for c in answer.choices] == [0, 1, 2], "n choices come back in order")
+    check(len(set(texts)) > 1, f"they are drawn apart: {texts}")
+    alone = [client.chat.completions.create(seed=5 + i, **ask).choices[0].message.content for i in range(3)]
+    check(alone == texts, f"choice i is the answer of seed + i: {alone} and {texts}")
+    streamed = ["", "", ""]
+    for chunk in client.chat.completions.create(n=3, seed=5, stream=True, **ask):
+        for c in chunk.choices:
+            streamed[c.index] += c.delta.content or ""
+    check(streamed == texts, "and so is each of a stream")
 
 
 def request_ids(client, model, options):
@@ -105,6 +140,8 @@ def main():
     check(streamed == whole, f"streamed {streamed!r} is the same as {whole!r}")
     check(streamed_usage == usage, "and so is the usage")
     complete(client, model, options)
+    logprobs(client, model, options)
+    choices(client, model)
     errors(client, model)
     request_ids(client, model, options)
     print("OK", model, repr(whole))
