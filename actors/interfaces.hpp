@@ -14,6 +14,8 @@
 #include <caf/atom.hpp>
 #include <caf/typed_actor.hpp>
 
+#include <optional>
+
 namespace virga {
 
 // -- atoms (at most 10 letters) ----------------------------------------------------------------------------------------
@@ -61,6 +63,7 @@ using verifier = caf::typed_actor<
 /// What an engine is doing; for status and readiness.
 struct engine_stats {
   std::uint64_t steps = 0, rows = 0, sequences = 0, waiting = 0, kv_bytes = 0, kv_bytes_limit = 0;
+  std::string name{};  ///< of the manifest; filled by the node
 };
 
 /// ENGINE: owns one shard, batches continuously, is the only one that touches tensors. Detached by its parent.
@@ -164,7 +167,16 @@ struct role_report {
   bool running = false;
   std::uint64_t incarnation = 0;
   std::uint32_t restarts = 0;
+  std::optional<std::uint64_t> mailbox_us{};  ///< that the node's last question waited to be read; of those that are asked
 };
+
+/// How a node restarts what crashes and how it ends, as its manifest declares.
+struct supervision_report {
+  std::uint32_t max_restarts = 0;  ///< of one role within this time; more: the node ends and its keeper starts it again
+  std::uint32_t within_s = 0;
+  std::uint32_t drain_s = 0;
+};
+
 struct node_status {
   std::string name, site, kind;
   bool ready = false;
@@ -174,6 +186,7 @@ struct node_status {
   std::vector<role_report> roles;
   std::vector<peer_state> peers;
   std::vector<engine_stats> engines;
+  supervision_report supervision{};
 };
 
 /// NODE: spawns the roles of its configuration, supervises them, ends in order.

@@ -168,14 +168,31 @@ usage exchange::used_tokens() const {
   return u;
 }
 
+std::uint64_t exchange::received() const {
+  std::uint64_t all = 0;
+  for (auto& c : choices_)
+    all += c.received;
+  return all;
+}
+
 void exchange::close(time_point now, std::string result) {
   ended_ = true;
-  end_ = {200, std::move(result), 0, ms_between(start_, now), 0};
+  end_ = {};
+  end_.result = std::move(result);
+  end_.tokens = static_cast<std::uint32_t>(received());
+  end_.total_ms = ms_between(start_, now);
+  end_.prompt_tokens = choices_.front().whole.report.result.prompt_tokens;
+  double between = 0, several = 0;
   for (auto& c : choices_) {
-    end_.tokens += c.received;
     if (auto ttft = ms_between(start_, c.first_token); c.received > 0)
       end_.ttft_ms = end_.ttft_ms == 0 ? ttft : std::min(end_.ttft_ms, ttft);
+    if (c.received > 1) {
+      between += ms_between(c.first_token, c.last_token) / (c.received - 1);
+      ++several;
+    }
+    end_.retries += std::max(c.whole.report.result.attempts, 1u) - 1;
   }
+  end_.tbt_ms = several > 0 ? between / several : 0;
 }
 
 } // namespace virga

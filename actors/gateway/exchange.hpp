@@ -12,13 +12,16 @@
 
 namespace virga {
 
-/// How an exchange ended, for the log.
+/// How an exchange ended, for the log and the metrics.
 struct exchange_end {
   int status = 200;             ///< 499: the client went away
   std::string result = "stop";  ///< stop, length, or the name of an ec
   std::uint32_t tokens = 0;
   double total_ms = 0;
   double ttft_ms = 0;
+  double tbt_ms = 0;            ///< mean of the choices with more than one token; else 0
+  std::uint64_t prompt_tokens = 0;
+  std::uint32_t retries = 0;    ///< placements beyond each choice's first
 };
 
 class exchange {
@@ -43,6 +46,8 @@ public:
   void on_gone(time_point now);
 
   bool ended() const { return ended_; }
+  /// Tokens of all choices so far.
+  std::uint64_t received() const;
   const exchange_end& end() const { return end_; }
   const std::string& request_id() const { return request_id_; }
   strategy how() const { return how_; }

@@ -38,6 +38,7 @@ void front::begin(const http_request& r, bool chat, const std::shared_ptr<respon
     return start(*request, r, client);
   auto& e = std::get<api_error>(accepted);
   spdlog::info("request refused request_id={} client={} status={} code={}", r.request_id, r.client, e.status, e.code);
+  metrics_.refused(e.code);
   refuse(*client, r, e);
 }
 
@@ -138,7 +139,9 @@ void front::on_answer(answer& a, time_point now) {
   auto [which, index] = i->second;
   auto last = a.last;
   auto& talk = *which->second.talk;
+  const auto before = talk.received();
   talk.on_answer(index, a, now);
+  metrics_.generated(talk.how(), talk.received() - before);
   if (last)
     sessions_.erase(i);
   counts_.answering = static_cast<std::uint32_t>(sessions_.size());
@@ -189,6 +192,7 @@ void front::finish(requests::iterator i) {
                "ttft_ms={:.1f}",
                talk->request_id(), to_string(i->first), to_string(talk->how()), end.status, end.result, end.tokens,
                end.total_ms, end.ttft_ms);
+  metrics_.ended(talk->how(), end);
   for (auto& hdr : sessions)
     if (sessions_.erase(hdr.session) != 0)
       ports_.cancel(hdr);

@@ -5,6 +5,7 @@
 #include "actors/gateway/exchange.hpp"
 #include "actors/gateway/http.hpp"
 #include "actors/gateway/key_ring.hpp"
+#include "actors/gateway/metrics.hpp"
 #include "actors/gateway/status_json.hpp"
 #include "actors/node/config.hpp"
 
@@ -74,6 +75,7 @@ private:
   front_ports ports_;
   node_status status_;
   gateway_counts counts_;
+  metrics metrics_;
   bool draining_ = false;
   std::int64_t created_;
   requests answering_;

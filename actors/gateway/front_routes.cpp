@@ -53,7 +53,7 @@ void front::route(const http_request& r, const std::shared_ptr<responder>& clien
 }
 
 bool front::route_admin(const http_request& r, responder& client) {
-  if (r.path != "/health/live" && r.path != "/health/ready" && r.path != "/status")
+  if (r.path != "/health/live" && r.path != "/health/ready" && r.path != "/status" && r.path != "/metrics")
     return false;
   if (r.method != "GET")
     refuse(client, r, wrong_method(r, "GET"));
@@ -61,6 +61,9 @@ bool front::route_admin(const http_request& r, responder& client) {
     answer_json(client, r, "{\"live\":true}");
   else if (r.path == "/health/ready")
     answer_ready(r, client);
+  else if (r.path == "/metrics")
+    client.reply({200, "text/plain; version=0.0.4; charset=utf-8", {{"X-Request-Id", r.request_id}},
+                  metrics_.text(status_, counts_)});
   else
     answer_json(client, r, status_json(status_, counts_));
   return true;

@@ -19,11 +19,15 @@ json::array strategies_array(const node_status& s) {
 
 json::array roles_array(const std::vector<role_report>& roles) {
   json::array a;
-  for (auto& r : roles)
-    a.push_back({{"name", to_utf8(r.name)},
-                 {"running", r.running},
-                 {"incarnation", r.incarnation},
-                 {"restarts", r.restarts}});
+  for (auto& r : roles) {
+    json::object role{{"name", to_utf8(r.name)},
+                      {"running", r.running},
+                      {"incarnation", r.incarnation},
+                      {"restarts", r.restarts}};
+    if (r.mailbox_us)
+      role["mailbox_us"] = *r.mailbox_us;
+    a.push_back(std::move(role));
+  }
   return a;
 }
 
@@ -64,8 +68,13 @@ json::object peer_object(const peer_state& p) {
 }
 
 json::object engine_object(const engine_stats& e) {
-  return {{"steps", e.steps},     {"rows", e.rows},         {"sequences", e.sequences},
+  return {{"name", to_utf8(e.name)},
+          {"steps", e.steps},     {"rows", e.rows},         {"sequences", e.sequences},
           {"waiting", e.waiting}, {"kv_bytes", e.kv_bytes}, {"kv_bytes_limit", e.kv_bytes_limit}};
+}
+
+json::object supervision_object(const supervision_report& s) {
+  return {{"max_restarts", s.max_restarts}, {"within_s", s.within_s}, {"drain_s", s.drain_s}};
 }
 
 json::object counts_object(const gateway_counts& c) {
@@ -88,6 +97,7 @@ std::string status_json(const node_status& s, const gateway_counts& counts) {
                                 {"draining", s.draining},
                                 {"reason", to_utf8(s.reason)},
                                 {"strategies", strategies_array(s)},
+                                {"supervision", supervision_object(s.supervision)},
                                 {"roles", roles_array(s.roles)},
                                 {"peers", std::move(peers)},
                                 {"engines", std::move(engines)},

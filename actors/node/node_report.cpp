@@ -63,10 +63,16 @@ node_status node_state::snapshot() const {
   s.strategies = served();
   for (const auto& c : kids_->children())
     if (c.order != end_order::stubs)
-      s.roles.push_back({c.name, c.running, c.incarnation, c.restarts});
+      s.roles.push_back({c.name, c.running, c.incarnation, c.restarts, c.mailbox_us});
   s.peers = peers_->all();
-  for (const auto& e : engines_)
+  for (const auto& e : engines_) {
     s.engines.push_back(e.last);
+    s.engines.back().name = e.name;
+  }
+  auto seconds = [](caf::timespan t) {
+    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(t).count());
+  };
+  s.supervision = {config.restarts.max_restarts, seconds(config.restarts.within), seconds(config.drain)};
   return s;
 }
 
@@ -82,44 +88,54 @@ std::function<void()> count_down(std::size_t answers, std::function<void()> done
 
 } // namespace
 
-/// Calls `done` when every engine has told its numbers; one in a long step keeps its last ones.
+/// Asks an actor for its numbers, and sees how long the question waited; one that stays silent keeps its last numbers.
+template <class Numbers, class Actor>
+void node_state::look(const Actor& at, child& c, std::function<void(const Numbers&)> take, std::function<void()> done) {
+  auto asked = self->clock().now();
+  auto waited = [this, &c, asked] {
+    auto time = self->clock().now() - asked;
+    c.mailbox_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+  };
+  self->request(at, node_defaults::stats_patience, stats_atom::value)
+    .then(
+      [=](const Numbers& now) {
+        waited();
+        take(now);
+        done();
+      },
+      [=](const caf::error&) {
+        waited();
+        done();
+      });
+}
+
+/// Calls `done` when every engine has told its numbers.
 void node_state::ask_engines(std::function<void()> done) {
   auto one_less = count_down(engines_.size(), std::move(done));
-  for (auto& e : engines_) {
-    if (!e.run->running) {
-      one_less();
-      continue;
-    }
-    self->request(e.actor, node_defaults::stats_patience, stats_atom::value)
-      .then(
-        [&e, one_less](const engine_stats& stats) {
-          e.last = stats;
-          one_less();
-        },
-        [one_less](const caf::error&) { one_less(); });
-  }
+  for (auto& e : engines_)
+    e.run->running ? look<engine_stats>(e.actor, *e.run, [&e](auto& now) { e.last = now; }, one_less) : one_less();
   one_less();
 }
 
-/// Calls `done` when every link has told what it measures; a silent one keeps its last numbers.
+/// Calls `done` when every link has told what it measures.
 void node_state::ask_links(std::function<void()> done) {
   auto one_less = count_down(links_.size(), std::move(done));
   for (std::size_t i = 0; i < links_.size(); ++i)
-    self->request(links_[i], node_defaults::stats_patience, stats_atom::value)
-      .then(
-        [this, i, one_less](const peer_state& now) {
-          peers_->measured(i, now);
-          one_less();
-        },
-        [one_less](const caf::error&) { one_less(); });
+    look<peer_state>(links_[i], *link_runs_[i], [this, i](auto& now) { peers_->measured(i, now); }, one_less);
   one_less();
+}
+
+void node_state::ask_sessions(std::function<void()> done) {
+  sessions_run_->running ? look<std::uint64_t>(sessions_, *sessions_run_, [](auto) {}, done) : done();
 }
 
 caf::result<node_status> node_state::report() {
   auto promise = self->make_response_promise<node_status>();
-  ask_engines([this, promise] {
-    ask_links([this, promise]() mutable { promise.deliver(snapshot()); });
-  });
+  auto all = count_down(3, [this, promise]() mutable { promise.deliver(snapshot()); });
+  ask_engines(all);
+  ask_links(all);
+  ask_sessions(all);
+  all();
   return promise;
 }
 

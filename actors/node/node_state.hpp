@@ -76,6 +76,9 @@ private:
   bool usable(const role_entry& r) const;
   void ask_engines(std::function<void()> done);
   void ask_links(std::function<void()> done);
+  void ask_sessions(std::function<void()> done);
+  template <class Numbers, class Actor>
+  void look(const Actor& at, child& c, std::function<void(const Numbers&)> take, std::function<void()> done);
 
   // node.cpp
   void retarget_remotes();
@@ -94,6 +97,7 @@ private:
   stub_of<session_host> remote_sessions_;
   stub_of<verifier> remote_verifier_;
   std::vector<link_actor> links_;
+  std::vector<child*> link_runs_;
   std::optional<peer_table::offer> remote_sessions_at_, remote_verifier_at_;
   std::vector<role_status> published_;
   std::string sentence_;  // with which the node gave up

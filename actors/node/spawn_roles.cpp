@@ -171,7 +171,7 @@ void node_state::add_link(std::size_t index) {
     peers_->lose(index, "the link's actor crashed: " + why);
     retarget_remotes();
   };
-  kids_->add(std::move(c));
+  link_runs_.push_back(&kids_->add(std::move(c)));
 }
 
 void node_state::spawn_gateway(const gateway_config& c) {

@@ -34,6 +34,7 @@ struct child {
   caf::actor actor;
   std::uint64_t incarnation = 0;
   std::uint32_t restarts = 0;
+  std::optional<std::uint64_t> mailbox_us;  ///< that its node's last question waited
   bool running = false;
 };
 

@@ -404,7 +404,7 @@ TEST_CASE_METHOD(front_fixture, "keys guard everything but health", "[actors][ga
   make();
   CHECK(get("/health/live")->got.status == 200);
   CHECK(get("/health/ready")->got.status == 200);
-  for (auto path : {"/status", "/v1/models", "/nothing"}) {
+  for (auto path : {"/status", "/metrics", "/v1/models", "/nothing"}) {
     CHECK(send("GET", path)->got.status == 401);
     CHECK(send("GET", path, "", "Bearer firs")->got.status == 401);
     CHECK(send("GET", path, "", "Bearer ")->got.status == 401);
@@ -419,6 +419,7 @@ TEST_CASE_METHOD(front_fixture, "without the API only health and status are serv
   config.api = false;
   make();
   CHECK(get("/status")->got.status == 200);
+  CHECK(get("/metrics")->got.status == 200);
   CHECK(get("/health/ready")->got.status == 200);
   CHECK(get("/v1/models")->got.status == 404);
   CHECK(chat("edge")->got.status == 404);
@@ -430,4 +431,36 @@ TEST_CASE_METHOD(front_fixture, "wrong paths and methods are refused in OpenAI's
   CHECK(get("/v1/chat/completions")->got.status == 405);
   CHECK(send("POST", "/v1/models")->got.status == 405);
   CHECK(send("DELETE", "/status")->error_code() == "method_not_allowed");
+}
+
+TEST_CASE_METHOD(front_fixture, "metrics count what was answered, with vLLM's names", "[actors][gateway]") {
+  auto has = [this](std::string line) {
+    auto c = get("/metrics");
+    CHECK(c->got.content_type.starts_with("text/plain"));
+    INFO(c->got.body);
+    return c->got.body.find(line + "\n") != std::string::npos;
+  };
+  status.engines.push_back({1, 2, 3, 4, 5, 10, "whole"});
+  status.roles.push_back({"engine whole", true, 7, 2, 1500});
+  status.peers.push_back({"cloud", "cloud-1", true, "", {}, {1, 2, 2000, 3, 4}, {}});
+  status.peers[0].counts.bytes_out = 77;
+  f->on_status(status);
+  auto c = chat("edge");
+  token(0, "a");
+  CHECK(has(R"(vllm:generation_tokens_total{model_name="virga/edge"} 1)"));
+  finish_of(0, 1);
+  chat("edge");
+  answer_with(failure{ec::model_error, 0, "the shard threw"}, true, {}, 1);
+  chat("gpt-4");
+  CHECK(has(R"(vllm:prompt_tokens_total{model_name="virga/edge"} 4)"));
+  CHECK(has(R"(vllm:request_success_total{finished_reason="length",model_name="virga/edge"} 1)"));
+  CHECK(has(R"(vllm:time_to_first_token_seconds_count{model_name="virga/edge"} 1)"));
+  CHECK(has(R"(virga_request_errors_total{code="model_error",model_name="virga/edge"} 1)"));
+  CHECK(has(R"(virga_requests_refused_total{code="model_not_found"} 1)"));
+  CHECK(has(R"(vllm:num_requests_running{engine="whole"} 3)"));
+  CHECK(has(R"(vllm:kv_cache_usage_perc{engine="whole"} 0.5)"));
+  CHECK(has(R"(virga_role_restarts_total{role="engine whole"} 2)"));
+  CHECK(has(R"(virga_mailbox_delay_seconds{role="engine whole"} 0.0015)"));
+  CHECK(has(R"(virga_link_rtt_seconds{site="cloud",peer="cloud-1"} 0.002)"));
+  CHECK(has(R"(virga_link_sent_bytes_total{site="cloud",peer="cloud-1"} 77)"));
 }

@@ -239,12 +239,16 @@ TEST_CASE("the status shows the whole node", "[actors][gateway]") {
   s.strategies = {strategy::edge, strategy::split};
   s.roles.push_back({"drafter", true, 7, 0});
   s.peers.push_back({"cloud", "cloud-1", true, "", {{role::verifier, 9}}, {1, 2, 1500, 3, 4}, {}});
-  s.engines.push_back({1, 2, 3, 4, 5, 6});
+  s.engines.push_back({1, 2, 3, 4, 5, 6, "whole"});
+  s.supervision = {3, 30, 8};
   auto v = json::parse(status_json(s, {1, 64, 10, 2, 3, 4}));
   CHECK(v.at("name") == "edge-1");
   CHECK(v.at("strategies") == json::array{"edge", "split"});
   CHECK(v.at("roles").at(0).at("incarnation") == 7);
   CHECK(v.at("peers").at(0).at("rtt_ms") == 1.5);
   CHECK(v.at("engines").at(0).at("kv_bytes_limit") == 6);
+  CHECK(v.at("engines").at(0).at("name") == "whole");
+  CHECK(v.at("supervision") == json::value{{"max_restarts", 3}, {"within_s", 30}, {"drain_s", 8}});
+  CHECK_FALSE(v.at("roles").at(0).as_object().contains("mailbox_us"));
   CHECK(v.at("gateway").at("late_answers") == 4);
 }
