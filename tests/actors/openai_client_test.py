@@ -2,12 +2,16 @@
 
 usage: openai_client_test.py http://HOST:PORT [STRATEGY [API_KEY]]
 
-Asks the gateway's models, then chats and completes with one of them (the first one listed unless STRATEGY names
-another), streamed and not, and checks that both ways give the same text and that errors arrive as the package's own
-exceptions. Prints OK at the end.
+Asks the gateway's models, then chats and completes with one of them (the first one listed unless STRATEGY names another),
+streamed and not, 32 at once, with log-probabilities and several choices, and checks that all ways give the same text, that
+errors arrive as the package's own exceptions and that an abandoned stream ends. Prints OK at the end.
 """
 
+import asyncio
+import json
 import sys
+import time
+import urllib.request
 
 import openai
 
@@ -128,9 +132,48 @@ def request_ids(client, model, options):
     check(raw.parse().virga["request_id"] == "my-id", "the request id stands in the virga object")
 
 
+async def ask_at_once(base_url, key, model, count):
+    """Half of them streamed; each has its own length."""
+    async with openai.AsyncOpenAI(base_url=base_url, api_key=key, timeout=60, max_retries=0) as client:
+        async def ask(i):
+            options = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 1 + i,
+                       "temperature": 0}
+            if i % 2 == 0:
+                return (await client.chat.completions.create(**options)).choices[0].message.content
+            text = ""
+            async for chunk in await client.chat.completions.create(stream=True, **options):
+                text += chunk.choices[0].delta.content or ""
+            return text
+
+        return await asyncio.gather(*(ask(i) for i in range(count)))
+
+
+def many_at_once(base_url, key, model):
+    texts = asyncio.run(ask_at_once(base_url, key, model, 32))
+    longest = max(texts, key=len)
+    check(all(longest.startswith(t) for t in texts), f"32 at once each get their own answer: {texts}")
+    check(len(texts[16]) > len(texts[0]), "of their own length")
+
+
+def cancelled(client, base_url, key, model):
+    """A stream that is left frees its place and its KV cache."""
+    stream = client.chat.completions.create(model=model, messages=[{"role": "user", "content": PROMPT}], stream=True,
+                                            max_tokens=60000, temperature=1)
+    next(iter(stream))
+    stream.close()
+    request = urllib.request.Request(base_url.removesuffix("/v1") + "/status", headers={"Authorization": "Bearer " + key})
+    for _ in range(50):
+        status = json.load(urllib.request.urlopen(request, timeout=5))
+        if status["gateway"]["answering"] == 0 and all(e["sequences"] == 0 for e in status["engines"]):
+            return
+        time.sleep(0.1)
+    check(False, f"an abandoned stream is cancelled: {status}")
+
+
 def main():
     key = sys.argv[3] if len(sys.argv) > 3 else "none"
-    client = openai.OpenAI(base_url=sys.argv[1].rstrip("/") + "/v1", api_key=key, timeout=60)
+    base_url = sys.argv[1].rstrip("/") + "/v1"
+    client = openai.OpenAI(base_url=base_url, api_key=key, timeout=60)
     names = models(client)
     model = "virga/" + sys.argv[2] if len(sys.argv) > 2 else names[0]
     check(model in names, f"{model} is among {names}")
@@ -144,6 +187,8 @@ def main():
     choices(client, model)
     errors(client, model)
     request_ids(client, model, options)
+    many_at_once(base_url, key, model)
+    cancelled(client, base_url, key, model)
     print("OK", model, repr(whole))
 
 

@@ -1,4 +1,5 @@
 """The commands that need no deployment: run, cut, certs, validate, node. usage: commands_test.py VIRGA [TEST...]"""
+import itertools
 import json
 import math
 import os
@@ -246,15 +247,15 @@ class Commands(unittest.TestCase):
         self.assertEqual(edge.returncode, 0, output)
         self.assertEqual(self.toy.leftovers(), [])
 
-    def test_an_openai_client_talks_to_a_deployment(self):
+    def test_stock_clients_talk_to_a_deployment(self):
         python = os.environ.get("VIRGA_TEST_PYTHON", sys.executable)
-        if subprocess.run([python, "-c", "import openai"], capture_output=True).returncode != 0:
-            self.skipTest("no openai package: `make test` installs one")
+        if subprocess.run([python, "-c", "import openai, huggingface_hub"], capture_output=True).returncode != 0:
+            self.skipTest("no openai and huggingface_hub packages: `make test` installs them")
         self.ok("up", "toy.yaml")
-        script = pathlib.Path(__file__).parents[1] / "actors/openai_client_test.py"
         url = f"http://127.0.0.1:{self.toy.gateway}"
-        for strategy in ("cloud", "edge", "split"):
-            client = subprocess.run([python, script, url, strategy], capture_output=True, text=True, timeout=60)
+        for script, strategy in itertools.product(("openai", "huggingface"), ("cloud", "edge", "split")):
+            path = pathlib.Path(__file__).parents[1] / f"actors/{script}_client_test.py"
+            client = subprocess.run([python, path, url, strategy], capture_output=True, text=True, timeout=60)
             self.assertEqual((client.returncode, client.stdout[:3]), (0, "OK "), client.stdout + client.stderr)
         self.ok("down")
 
