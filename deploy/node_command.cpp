@@ -27,13 +27,19 @@ struct own_folder {
   run_dir dir;
 };
 
-/// The sockets of the node live as long as the parts that use them.
+/// An admin address also changes the shapers of this node's links.
 node_parts make_parts(const node_config& c) {
   node_parts parts;
-  parts.start_gateway = start_gateway;
-  if (c.links.empty())
+  // The sockets of the node live as long as the parts that use them.
+  auto sockets = c.links.empty() ? nullptr : std::make_shared<network>(c.tls);
+  parts.start_gateway = [sockets](caf::actor_system& system, const gateway_config& g, const node_stubs& stubs, node home) {
+    link_reshaper reshape;
+    if (sockets && !g.api)
+      reshape = [sockets](auto& peer, auto& what, auto done) { sockets->reshape(peer, what, std::move(done)); };
+    return start_gateway(system, g, stubs, std::move(home), std::move(reshape));
+  };
+  if (!sockets)
     return parts;
-  auto sockets = std::make_shared<network>(c.tls);
   if (!c.listen_host.empty())
     sockets->listen(c.listen_host, c.listen_port);
   parts.make_transport = [sockets](const link_config& link, pipe_events events) {

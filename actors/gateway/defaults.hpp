@@ -58,6 +58,9 @@ inline constexpr std::uint64_t choices = 16;
 /// Characters of a client's X-Request-Id; longer or unprintable ones are replaced.
 inline constexpr std::size_t request_id_chars = 128;
 
+/// Ended requests that /requests still shows.
+inline constexpr std::size_t recent_requests = 50;
+
 /// Silence in a stream before a comment keeps proxies from closing it.
 inline constexpr std::chrono::seconds keep_alive{10};
 

@@ -181,6 +181,7 @@ void exchange::close(time_point now, std::string result) {
   end_.result = std::move(result);
   end_.tokens = static_cast<std::uint32_t>(received());
   end_.total_ms = ms_between(start_, now);
+  end_.places = choices_.front().whole.report.result.places;
   end_.prompt_tokens = choices_.front().whole.report.result.prompt_tokens;
   double between = 0, several = 0;
   for (auto& c : choices_) {

@@ -22,6 +22,7 @@ struct exchange_end {
   double tbt_ms = 0;            ///< mean of the choices with more than one token; else 0
   std::uint64_t prompt_tokens = 0;
   std::uint32_t retries = 0;    ///< placements beyond each choice's first
+  std::vector<place> places;    ///< of the first choice
 };
 
 class exchange {

@@ -142,6 +142,7 @@ void front::on_answer(answer& a, time_point now) {
   const auto before = talk.received();
   talk.on_answer(index, a, now);
   metrics_.generated(talk.how(), talk.received() - before);
+  counts_.tokens += talk.received() - before;
   if (last)
     sessions_.erase(i);
   counts_.answering = static_cast<std::uint32_t>(sessions_.size());
@@ -193,6 +194,9 @@ void front::finish(requests::iterator i) {
                talk->request_id(), to_string(i->first), to_string(talk->how()), end.status, end.result, end.tokens,
                end.total_ms, end.ttft_ms);
   metrics_.ended(talk->how(), end);
+  recent_.push_front({talk->request_id(), talk->how(), unix_time(), end});
+  if (recent_.size() > gateway_defaults::recent_requests)
+    recent_.pop_back();
   for (auto& hdr : sessions)
     if (sessions_.erase(hdr.session) != 0)
       ports_.cancel(hdr);

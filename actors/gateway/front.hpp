@@ -2,6 +2,7 @@
 // answered. No sockets and no actors: it gets events and calls its ports. Lives on the HTTP thread.
 #pragma once
 
+#include "actors/gateway/chaos_request.hpp"
 #include "actors/gateway/exchange.hpp"
 #include "actors/gateway/http.hpp"
 #include "actors/gateway/key_ring.hpp"
@@ -20,6 +21,7 @@ struct front_ports {
   std::function<void(header, generate)> ask;
   std::function<void(header)> cancel;
   std::function<session_id()> make_id;  ///< 128 random bits
+  link_reshaper reshape{};  ///< of an admin address; calls back on the HTTP thread
 };
 
 class front : public http_handler {
@@ -56,6 +58,8 @@ private:
   void route(const http_request& r, const std::shared_ptr<responder>& client);
   bool route_admin(const http_request& r, responder& client);
   bool route_models(const http_request& r, responder& client);
+  void reshape(const http_request& r, const std::shared_ptr<responder>& client);
+  void answer_reshaped(std::uint64_t number, const std::string& peer, std::optional<link_shape> now);
   void answer_ready(const http_request& r, responder& client) const;
 
   // -- requests
@@ -75,10 +79,17 @@ private:
   front_ports ports_;
   node_status status_;
   gateway_counts counts_;
+  std::deque<recent_request> recent_;  ///< newest first, at most gateway_defaults::recent_requests
   metrics metrics_;
   bool draining_ = false;
   std::int64_t created_;
   requests answering_;
+  struct reshaping {
+    http_request request;
+    std::shared_ptr<responder> client;
+  };
+  std::map<std::uint64_t, reshaping> reshaping_;  ///< those that wait for the network's thread
+  std::uint64_t reshapings_ = 0;
   std::map<session_id, choice_of> sessions_;  ///< those that have not ended
 };
 

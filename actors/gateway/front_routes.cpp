@@ -1,8 +1,12 @@
 // The routes of front.hpp.
 #include "actors/gateway/defaults.hpp"
 #include "actors/gateway/front.hpp"
+#include "actors/gateway/page.hpp"
+
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 
 namespace virga {
 
@@ -14,8 +18,23 @@ bool usable_id(const std::string& id) {
          && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
+void answer_as(responder& client, const http_request& r, std::string type, std::string body, int status = 200) {
+  client.reply({status, std::move(type), {{"X-Request-Id", r.request_id}}, std::move(body)});
+}
+
 void answer_json(responder& client, const http_request& r, std::string body, int status = 200) {
-  client.reply({status, "application/json", {{"X-Request-Id", r.request_id}}, std::move(body)});
+  answer_as(client, r, "application/json", std::move(body), status);
+}
+
+/// It has no data: what it shows it asks for, with the key of whoever looks.
+void answer_page(const http_request& r, responder& client) {
+  http_reply page;
+  page.content_type = "text/html; charset=utf-8";
+  page.headers = {{"X-Request-Id", r.request_id},
+                  {"Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+                                              "connect-src 'self'; frame-ancestors 'none'"}};
+  page.body = status_page();
+  client.reply(std::move(page));
 }
 
 api_error wrong_method(const http_request& r, const char* right) {
@@ -37,14 +56,18 @@ void front::on_request(http_request request, std::shared_ptr<responder> client) 
 void front::route(const http_request& r, const std::shared_ptr<responder>& client) {
   if (r.path.starts_with("/health/") && route_admin(r, *client))
     return;
+  if (r.path == "/")
+    return r.method == "GET" ? answer_page(r, *client) : refuse(*client, r, wrong_method(r, "GET"));
   if (!keys_.admits(r.authorization))
     return refuse(*client, r, {401, "the API key is missing or wrong; send Authorization: Bearer KEY", "",
                                "invalid_api_key", 0});
   if (route_admin(r, *client))
     return;
+  if (r.path == "/chaos" && ports_.reshape)
+    return r.method == "POST" ? reshape(r, client) : refuse(*client, r, wrong_method(r, "POST"));
   bool chat = r.path == "/v1/chat/completions";
   if (!config_.api && r.path.starts_with("/v1/"))
-    return refuse(*client, r, {404, "this address serves /health and /status only, not /v1", "", "not_found", 0});
+    return refuse(*client, r, {404, "this address serves /health, /status and /metrics, not /v1", "", "not_found", 0});
   if (chat || r.path == "/v1/completions")
     return r.method == "POST" ? begin(r, chat, client) : refuse(*client, r, wrong_method(r, "POST"));
   if (route_models(r, *client))
@@ -53,7 +76,8 @@ void front::route(const http_request& r, const std::shared_ptr<responder>& clien
 }
 
 bool front::route_admin(const http_request& r, responder& client) {
-  if (r.path != "/health/live" && r.path != "/health/ready" && r.path != "/status" && r.path != "/metrics")
+  constexpr std::array paths{"/health/live", "/health/ready", "/status", "/metrics", "/requests"};
+  if (std::ranges::find(paths, r.path) == paths.end())
     return false;
   if (r.method != "GET")
     refuse(client, r, wrong_method(r, "GET"));
@@ -62,10 +86,9 @@ bool front::route_admin(const http_request& r, responder& client) {
   else if (r.path == "/health/ready")
     answer_ready(r, client);
   else if (r.path == "/metrics")
-    client.reply({200, "text/plain; version=0.0.4; charset=utf-8", {{"X-Request-Id", r.request_id}},
-                  metrics_.text(status_, counts_)});
+    answer_as(client, r, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(status_, counts_));
   else
-    answer_json(client, r, status_json(status_, counts_));
+    answer_json(client, r, r.path == "/status" ? status_json(status_, counts_) : requests_json(recent_));
   return true;
 }
 
@@ -76,6 +99,32 @@ void front::answer_ready(const http_request& r, responder& client) const {
     s.reason = "this node is shutting down";
   }
   answer_json(client, r, ready_json(s), s.ready ? 200 : 503);
+}
+
+void front::reshape(const http_request& r, const std::shared_ptr<responder>& client) {
+  auto parsed = parse_chaos(r.body);
+  if (auto e = std::get_if<api_error>(&parsed))
+    return refuse(*client, r, *e);
+  auto& asked = std::get<chaos_request>(parsed);
+  spdlog::warn("chaos request_id={} link={}: {}", r.request_id, asked.peer, r.body.substr(0, 200));
+  auto number = ++reshapings_;
+  reshaping_.emplace(number, reshaping{r, client});
+  client->on_gone([this, number] { reshaping_.erase(number); });
+  ports_.reshape(asked.peer, asked.what, [this, number, peer = asked.peer](auto now) { answer_reshaped(number, peer, now); });
+}
+
+void front::answer_reshaped(std::uint64_t number, const std::string& peer, std::optional<link_shape> now) {
+  auto i = reshaping_.find(number);
+  if (i == reshaping_.end())
+    return;
+  auto& [request, client] = i->second;
+  if (now)
+    answer_json(*client, request, shape_json(*now));
+  else
+    refuse(*client, request, {404, "no shaper stands before " + peer.substr(0, 100)
+                                     + ": give its link `shaper: on` in the manifest of the node that dials", "peer",
+                              "no_shaper", 0});
+  reshaping_.erase(i);
 }
 
 bool front::route_models(const http_request& r, responder& client) {

@@ -26,8 +26,17 @@ session_id random_id() {
 }
 
 /// The way out of the HTTP thread: straight to the stubs, which answer to the gateway.
-front_ports make_ports(const node_stubs& stubs, sink reply) {
+front_ports make_ports(const gateway_parts& parts, sink reply) {
+  auto& stubs = parts.stubs;
   front_ports p;
+  if (parts.reshape)
+    p.reshape = [reshape = parts.reshape, server = std::weak_ptr(parts.server)](const std::string& peer,
+                                                                                const shape_change& what, auto done) {
+      reshape(peer, what, [server, done = std::move(done)](std::optional<link_shape> now) {
+        if (auto alive = server.lock())
+          alive->post([done, now] { done(now); });
+      });
+    };
   p.make_id = random_id;
   p.ask = [to = stubs.sessions, reply](header h, generate g) {
     caf::anon_send(to, call<generate>{h, std::move(g), reply});
@@ -46,7 +55,7 @@ gateway_state::~gateway_state() {
 
 void gateway_state::start(gateway_parts p) {
   parts = std::move(p);
-  requests = std::make_shared<front>(parts.config, make_ports(parts.stubs, caf::actor_cast<sink>(self)));
+  requests = std::make_shared<front>(parts.config, make_ports(parts, caf::actor_cast<sink>(self)));
   parts.config.api_keys.clear();
   parts.server->start(*requests);
   refresh();
@@ -94,7 +103,8 @@ gateway::behavior_type make_gateway(gateway::stateful_pointer<gateway_state> sel
           [self](end_atom) { self->quit(); }};
 }
 
-caf::actor start_gateway(caf::actor_system& sys, const gateway_config& config, const node_stubs& stubs, node home) {
+caf::actor start_gateway(caf::actor_system& sys, const gateway_config& config, const node_stubs& stubs, node home,
+                         link_reshaper reshape) {
   auto server = std::make_shared<http_server>(config.host, config.port);
   if (!server->is_loopback() && config.api_keys.empty())
     throw std::runtime_error("the gateway refuses to listen on " + config.host
@@ -102,7 +112,7 @@ caf::actor start_gateway(caf::actor_system& sys, const gateway_config& config, c
   auto file = std::make_shared<port_file>(config.port_file, server->port());
   spdlog::info("gateway on {}:{} api={} keys={} max_requests={}", config.host, server->port(), config.api,
                config.api_keys.size(), config.max_requests);
-  gateway_parts parts{config, std::move(server), std::move(file), stubs, std::move(home)};
+  gateway_parts parts{config, std::move(server), std::move(file), stubs, std::move(home), std::move(reshape)};
   return caf::actor_cast<caf::actor>(sys.spawn(make_gateway, std::move(parts)));
 }
 

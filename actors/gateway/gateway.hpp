@@ -35,6 +35,7 @@ struct gateway_parts {
   std::shared_ptr<port_file> file;
   node_stubs stubs;
   node home;
+  link_reshaper reshape;
 };
 
 struct gateway_state {
@@ -56,8 +57,10 @@ struct gateway_state {
 gateway::behavior_type make_gateway(gateway::stateful_pointer<gateway_state> self, gateway_parts parts);
 
 /// Binds the address and spawns the gateway.
+/// @param reshape for an admin address's /chaos; it must outlive the gateway's actor system
 /// @throws std::runtime_error with one sentence: the port is in use, the host is unknown, or the address can be reached
 /// from other machines and no API keys are set
-caf::actor start_gateway(caf::actor_system& sys, const gateway_config& config, const node_stubs& stubs, node home);
+caf::actor start_gateway(caf::actor_system& sys, const gateway_config& config, const node_stubs& stubs, node home,
+                         link_reshaper reshape = {});
 
 } // namespace virga

@@ -78,8 +78,31 @@ json::object supervision_object(const supervision_report& s) {
 }
 
 json::object counts_object(const gateway_counts& c) {
-  return {{"answering", c.answering},       {"answering_limit", c.answering_limit}, {"requests", c.requests},
-          {"refused_full", c.refused_full}, {"gone", c.gone},                       {"late_answers", c.late_answers}};
+  return {{"answering", c.answering},
+          {"answering_limit", c.answering_limit},
+          {"requests", c.requests},
+          {"tokens", c.tokens},
+          {"refused_full", c.refused_full},
+          {"gone", c.gone},
+          {"late_answers", c.late_answers}};
+}
+
+json::object recent_object(const recent_request& r) {
+  json::array places;
+  for (auto& p : r.end.places)
+    places.push_back({{"node", to_utf8(p.node)}, {"stages", to_utf8(p.stages)}});
+  return {{"request_id", r.request_id},
+          {"strategy", to_string(r.how)},
+          {"ended", r.ended},
+          {"status", r.end.status},
+          {"result", r.end.result},
+          {"prompt_tokens", r.end.prompt_tokens},
+          {"tokens", r.end.tokens},
+          {"total_ms", r.end.total_ms},
+          {"ttft_ms", r.end.ttft_ms},
+          {"tbt_ms", r.end.tbt_ms},
+          {"attempts", r.end.retries + 1},
+          {"places", std::move(places)}};
 }
 
 } // namespace
@@ -102,6 +125,13 @@ std::string status_json(const node_status& s, const gateway_counts& counts) {
                                 {"peers", std::move(peers)},
                                 {"engines", std::move(engines)},
                                 {"gateway", counts_object(counts)}});
+}
+
+std::string requests_json(const std::deque<recent_request>& recent) {
+  json::array list;
+  for (auto& r : recent)
+    list.push_back(recent_object(r));
+  return json_text(json::object{{"recent", std::move(list)}});
 }
 
 std::string ready_json(const node_status& s) {

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 
 namespace virga {
 
@@ -45,5 +47,10 @@ struct shape_change {
 link_shape shape_of(double rtt_ms, double jitter_ms, double up_mbit, double down_mbit);
 
 void apply(const flow_change& change, flow_shape& shape);
+
+/// Changes the shape of the link to a peer and calls `done`, on any thread, with what it is then; with nothing where no
+/// shaper stands before that peer.
+using link_reshaper =
+  std::function<void(const std::string& peer_node, const shape_change& what, std::function<void(std::optional<link_shape>)> done)>;
 
 } // namespace virga

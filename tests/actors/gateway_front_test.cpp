@@ -415,7 +415,7 @@ TEST_CASE_METHOD(front_fixture, "keys guard everything but health", "[actors][ga
   CHECK(send("GET", "/status", "", "bearer first")->got.status == 200);
 }
 
-TEST_CASE_METHOD(front_fixture, "without the API only health and status are served", "[actors][gateway]") {
+TEST_CASE_METHOD(front_fixture, "without the API there are no completions", "[actors][gateway]") {
   config.api = false;
   make();
   CHECK(get("/status")->got.status == 200);
@@ -427,7 +427,8 @@ TEST_CASE_METHOD(front_fixture, "without the API only health and status are serv
 
 TEST_CASE_METHOD(front_fixture, "wrong paths and methods are refused in OpenAI's form", "[actors][gateway]") {
   CHECK(get("/v1/nothing")->got.status == 404);
-  CHECK(get("/")->error_code() == "not_found");
+  CHECK(get("/nothing")->error_code() == "not_found");
+  CHECK(send("POST", "/")->got.status == 405);
   CHECK(get("/v1/chat/completions")->got.status == 405);
   CHECK(send("POST", "/v1/models")->got.status == 405);
   CHECK(send("DELETE", "/status")->error_code() == "method_not_allowed");
@@ -463,4 +464,69 @@ TEST_CASE_METHOD(front_fixture, "metrics count what was answered, with vLLM's na
   CHECK(has(R"(virga_mailbox_delay_seconds{role="engine whole"} 0.0015)"));
   CHECK(has(R"(virga_link_rtt_seconds{site="cloud",peer="cloud-1"} 0.002)"));
   CHECK(has(R"(virga_link_sent_bytes_total{site="cloud",peer="cloud-1"} 77)"));
+}
+
+TEST_CASE_METHOD(front_fixture, "an admin address changes the shape of a link", "[actors][gateway]") {
+  CHECK(send("POST", "/chaos", R"({"peer": "cloud-1"})")->got.status == 404);  // nothing to change here
+  front_ports p;
+  p.make_id = [this] { return session_id{7, ++ids}; };
+  std::string peer;
+  shape_change asked;
+  std::function<void(std::optional<link_shape>)> done;
+  p.reshape = [&](auto& to, auto& what, auto then) { peer = to, asked = what, done = std::move(then); };
+  f = std::make_unique<front>(config, std::move(p));
+  auto body = R"({"peer": "cloud-1", "up": {"latency_ms": 5, "partitioned": true}, "stall_ms": 20, "cut": true})";
+  auto c = send("POST", "/chaos", body);
+  CHECK_FALSE(c->replied);
+  CHECK(peer == "cloud-1");
+  CHECK(asked.up.latency_ms == 5);
+  CHECK(asked.up.partitioned == true);
+  CHECK_FALSE(asked.down.latency_ms);
+  CHECK(asked.stall_ms == 20);
+  CHECK(asked.cut);
+  done(shape_of(10, 0, 8, 0));
+  CHECK(c->body().at("up").at("latency_ms") == 5);
+  CHECK(c->body().at("up").at("mbit") == 8);
+  CHECK(c->body().at("down").at("partitioned") == false);
+  c = send("POST", "/chaos", body);
+  done({});
+  CHECK(c->got.status == 404);
+  CHECK(c->error_code() == "no_shaper");
+  c = send("POST", "/chaos", body);
+  c->gone();
+  done({});  // nobody is told
+  CHECK_FALSE(c->replied);
+  for (auto wrong : {"[]", "{}", R"({"peer": 3})", R"({"peer": "c", "sideways": {}})", R"({"peer": "c", "up": {"latency": 1}})",
+                     R"({"peer": "c", "up": {"mbit": -1}})", R"({"peer": "c", "cut": 1})"})
+    CHECK(send("POST", "/chaos", wrong)->got.status == 400);
+  CHECK(get("/chaos")->got.status == 405);
+}
+
+TEST_CASE_METHOD(front_fixture, "the page needs no key, what it shows does", "[actors][gateway]") {
+  config.api_keys = {"first"};
+  make();
+  auto page = get("/");
+  CHECK(page->got.status == 200);
+  CHECK(page->got.content_type == "text/html; charset=utf-8");
+  CHECK(page->got.body.size() > 150'000);  // the chart library is inside
+  CHECK(page->got.body.find("/*CHART*/") == std::string::npos);
+  CHECK(get("/requests")->got.status == 401);
+}
+
+TEST_CASE_METHOD(front_fixture, "recent requests are kept, newest first and not for ever", "[actors][gateway]") {
+  for (std::size_t i = 0; i < gateway_defaults::recent_requests + 5; ++i) {
+    chat(i % 2 ? "edge" : "split");
+    outcome o;
+    o.finish = finish_reason::stop;
+    o.attempts = 2;
+    o.places = {{"edge-1", "layers 0-1"}};
+    answer_with(std::move(o), true, {}, i);
+  }
+  auto recent = get("/requests")->body().at("recent");
+  REQUIRE(recent.as_array().size() == gateway_defaults::recent_requests);
+  CHECK(recent.at(0).at("strategy") == "split");
+  CHECK(recent.at(1).at("strategy") == "edge");
+  CHECK(recent.at(0).at("result") == "stop");
+  CHECK(recent.at(0).at("attempts") == 2);
+  CHECK(recent.at(0).at("places").at(0).at("node") == "edge-1");
 }

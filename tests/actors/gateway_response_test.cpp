@@ -241,7 +241,7 @@ TEST_CASE("the status shows the whole node", "[actors][gateway]") {
   s.peers.push_back({"cloud", "cloud-1", true, "", {{role::verifier, 9}}, {1, 2, 1500, 3, 4}, {}});
   s.engines.push_back({1, 2, 3, 4, 5, 6, "whole"});
   s.supervision = {3, 30, 8};
-  auto v = json::parse(status_json(s, {1, 64, 10, 2, 3, 4}));
+  auto v = json::parse(status_json(s, {1, 64, 10, 20, 2, 3, 4}));
   CHECK(v.at("name") == "edge-1");
   CHECK(v.at("strategies") == json::array{"edge", "split"});
   CHECK(v.at("roles").at(0).at("incarnation") == 7);

@@ -1,53 +1,19 @@
 // tests/faults/cloud_loss_test.cpp: real processes, real sockets: the cloud is killed and frozen while `split` answers.
 #include "tests/support/catch.hpp"
-#include "tests/support/running_deployment.hpp"
+#include "tests/support/asking.hpp"
 
 #include <signal.h>
 
-#include <atomic>
 #include <iostream>
-#include <optional>
-#include <thread>
 
 using namespace std::chrono_literals;
 using namespace virga;
 using namespace virga::testing;
-using steady = std::chrono::steady_clock;
 
 namespace {
 
 /// A link is dead after 2.5 s without a byte (the manifest's default); a client hears within 3 s of that.
 constexpr auto notice = 2500ms, patience = 3000ms;
-
-/// One long question by `split` at edge-1, asked by a thread of its own.
-struct asking {
-  asking(const running_deployment& d, const models::world::question& q)
-    : thread([this, &d, prompt = q.prompt] {
-        try {
-          result = d.ask("edge-1", "split", prompt, [this](std::string_view) { ++pieces; });
-        } catch (const std::exception& e) {
-          error = e.what();
-        }
-        ended = steady::now();
-      }) {}
-  ~asking() { wait(); }
-
-  bool await_pieces(int n) const {
-    for (int i = 0; i < 400 && pieces < n; ++i)
-      std::this_thread::sleep_for(5ms);
-    return pieces >= n;
-  }
-  void wait() {
-    if (thread.joinable())
-      thread.join();
-  }
-
-  std::atomic<int> pieces{0};
-  std::optional<deploy::reply> result;
-  std::string error;
-  steady::time_point ended;
-  std::thread thread;
-};
 
 /// What the client of a struck request may see: the whole right text, or one clear sentence in time.
 void check_struck(asking& a, const std::string& text, steady::time_point struck, std::chrono::milliseconds limit) {
@@ -79,7 +45,7 @@ TEST_CASE("the cloud is killed while split answers and comes back without touchi
   CHECK(undisturbed.attempts == 1);
   auto edge = d.process_of("edge-1").pid;
 
-  asking a{d, q};
+  asking a{d, "split", q};
   REQUIRE(a.await_pieces(5));
   auto cloud = d.process_of("cloud-1").pid;
   auto struck = steady::now();
@@ -99,7 +65,7 @@ TEST_CASE("the cloud freezes while split answers and thaws without touching the 
   auto undisturbed = d.ask("edge-1", "split", q.prompt);
   auto edge = d.process_of("edge-1").pid;
 
-  asking a{d, q};
+  asking a{d, "split", q};
   REQUIRE(a.await_pieces(5));
   auto struck = steady::now();
   d.signal("cloud-1", SIGSTOP);
@@ -119,7 +85,7 @@ TEST_CASE("an edge is killed while split answers and its cloud frees what it hel
   running_deployment d{"faults-edge", 17473};
   auto& q = d.long_question(0);
   auto undisturbed = d.ask("edge-1", "split", q.prompt);
-  asking a{d, q};
+  asking a{d, "split", q};
   REQUIRE(a.await_pieces(5));
   d.signal("edge-1", SIGKILL);
   a.wait();
