@@ -10,6 +10,13 @@ enum class planted_bug : std::uint8_t {
   lost_truncate,       ///< engine: a retry from an earlier position is appended to the cache it should have rolled back
   accepted_duplicate,  ///< link and relay: what comes twice is taken twice
   swallowed_error,     ///< generator: an engine's failure is taken for the end of the answer
+  forgotten_answer,    ///< session: another placement begins behind the prompt, not behind what was told
+  ignored_deadline,    ///< session and relay: the deadline passes and nobody says so
+  second_end,          ///< session: it goes on after it has told its end
+  lost_pending,        ///< stub: who waits for an instance that died is not told
+  single_dial,         ///< link: a dial that failed is not tried again
+  untold_restart,      ///< node: its peers do not hear of a role's new instance
+  leaked_sequences,    ///< node: an engine keeps what a dead role had opened
 };
 
 } // namespace virga

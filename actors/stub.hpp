@@ -7,6 +7,7 @@
 #include "actors/answers.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/pending_table.hpp"
+#include "actors/planted.hpp"
 
 #include <caf/delegated.hpp>
 #include <caf/stateful_actor.hpp>
@@ -21,6 +22,7 @@ struct stub_options {
   std::string name;        ///< for people: "verifier at cloud", "engine edge-s"
   std::size_t max_pending = 1024;  ///< more: ec::queue_full
   caf::timespan tick = std::chrono::milliseconds(50);  ///< how late a deadline may be noticed
+  planted_bug planted = planted_bug::none;
 };
 
 template <class Role>
@@ -66,7 +68,8 @@ struct stub_state {
   void lose(const std::string& why) {
     target = Role{};
     reason = why;
-    fail_all(why);
+    if (options.planted != planted_bug::lost_pending)
+      fail_all(why);
   }
 
   void expire() {

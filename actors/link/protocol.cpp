@@ -55,12 +55,13 @@ link_actions link_protocol::on_pipe_up(std::uint64_t connection, const std::stri
   decoder_.emplace();
   sequence_ = {};
   granted_ = granted_bulk_ = 0;
+  untold_roles_ = false;
   push_own(options_.names.own);
   return finish(now);
 }
 
 link_actions link_protocol::on_pipe_down(std::uint64_t connection, const std::string& reason, time_point now) {
-  bool failed_dial = state_ == state::dialing && connection > newest_;
+  bool failed_dial = state_ == state::dialing && connection > newest_ && options_.planted != planted_bug::single_dial;
   newest_ = std::max(newest_, connection);
   if (failed_dial || connection == connection_)
     lose(reason, now);
@@ -102,6 +103,8 @@ link_actions link_protocol::roles_changed(std::vector<role_status> roles, time_p
   options_.names.own.roles = std::move(roles);
   if (state_ == state::up)
     push_own(status{options_.names.own.roles});
+  else
+    untold_roles_ = state_ == state::handshaking;  // the hello that is on its way has the former ones
   return finish(now);
 }
 

@@ -98,7 +98,7 @@ public:
 
 private:
   void take(received& r, time_point now);
-  bool in_turn(const received& r);
+  bool in_turn(const received& r, time_point now);
   void greeted(payload& body, time_point now);
   void own_frame(payload& body, time_point now);
   bool for_running_role(const frame& f);
@@ -123,6 +123,7 @@ private:
   std::string certificate_name_;
   std::mt19937_64 random_;
   std::uint32_t failures_ = 0;          // since the link was last up
+  bool untold_roles_ = false;           // changed since the hello was sent
   time_point retry_at_ = time_point::max();
   time_point connected_at_{}, last_received_{}, next_ping_{};
   send_queue queue_;

@@ -45,7 +45,7 @@ link_actions link_protocol::on_received(std::size_t bytes, time_point now) {
 
 void link_protocol::take(received& r, time_point now) {
   auto& f = r.value;
-  if (!in_turn(r))
+  if (!in_turn(r, now))
     return;
   if (state_ == state::handshaking)
     return greeted(f.body, now);
@@ -60,14 +60,18 @@ void link_protocol::take(received& r, time_point now) {
   }
 }
 
-/// Each message of a connection is acted on once and in its turn: a copy or a stray one is counted and dropped.
-bool link_protocol::in_turn(const received& r) {
+/// Each message of a connection is acted on once and in its turn. A copy is counted and dropped. One out of turn means that
+/// another was overtaken or lost, and somebody waits for that: the connection ends, and what is under way begins again.
+bool link_protocol::in_turn(const received& r, time_point now) {
   switch (sequence_.accept(r.value.sequence, may_be_sliced(r))) {
     case sequence_check::verdict::good: return true;
     case sequence_check::verdict::duplicate:
       ++counters_.duplicates;
       return options_.planted == planted_bug::accepted_duplicate;
-    case sequence_check::verdict::out_of_order: ++counters_.out_of_order; return false;
+    case sequence_check::verdict::out_of_order:
+      ++counters_.out_of_order;
+      end(options_.names.peer_node + " sent message " + std::to_string(r.value.sequence) + " out of turn", now);
+      return false;
   }
   return false;
 }
@@ -89,6 +93,8 @@ void link_protocol::greeted(payload& body, time_point now) {
   next_ping_ = now;
   ++counters_.connections;
   actions_.push_back(peer_up{std::move(*hi)});
+  if (std::exchange(untold_roles_, false))
+    push_own(status{options_.names.own.roles});
   measure_rate();
 }
 

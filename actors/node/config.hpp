@@ -124,6 +124,7 @@ struct node_config {
   supervision restarts;
   caf::timespan drain = std::chrono::seconds(30);
   std::uint64_t seed = 0;            ///< of ids and jitter; 0: from the operating system
+  planted_bug planted = planted_bug::none;
   std::string state_dir;             ///< where this node may write its port files; empty: nowhere
 };
 

@@ -42,6 +42,7 @@ stub_of<Role> node_state::spawn_stub(role kind, const std::string& name) {
   stub_options options;
   options.kind = kind;
   options.name = name;
+  options.planted = config.planted;
   stub_of<Role> stub = self->spawn(make_stub<Role>, std::move(options));
   kids_->keep("stub of " + name, caf::actor_cast<caf::actor>(stub));
   return stub;
@@ -61,7 +62,7 @@ child& node_state::supervise(std::string name, end_order order, stub_of<Role> st
   };
   c.lost = [this, stub, owner_at](std::uint64_t incarnation, const std::string& why) {
     self->send(stub, lost_atom::value, why);
-    if (owner_at)
+    if (owner_at && config.planted != planted_bug::leaked_sequences)
       self->send(owner_at->stub, forget_atom::value, incarnation);
   };
   return kids_->add(std::move(c));

@@ -97,7 +97,8 @@ void session_state::place() {
   waiting_ = true;
   complete work;
   work.prompt = prompt_;
-  work.prompt.insert(work.prompt.end(), emitted_.begin(), emitted_.end());
+  if (options_.config.planted != planted_bug::forgotten_answer)
+    work.prompt.insert(work.prompt.end(), emitted_.begin(), emitted_.end());
   work.stop = options_.source.view.stop;
   work.max_tokens = options_.request.max_tokens - static_cast<std::uint32_t>(emitted_.size());
   work.choose = options_.request.choose;
@@ -230,6 +231,8 @@ void session_state::retry_or_fail(const failure& why) {
 }
 
 void session_state::on_deadline() {
+  if (options_.config.planted == planted_bug::ignored_deadline)
+    return;
   if (!ended_ && stopped_)
     finish_stopped({});
   else if (!ended_)
@@ -266,7 +269,7 @@ void session_state::finish_text(outcome& end) {
 void session_state::finish(outcome end) {
   if (end.error != ec::none)
     release();
-  ended_ = true;
+  ended_ = options_.config.planted != planted_bug::second_end;
   if (text_ && end.error == ec::none)
     finish_text(end);
   end.how = options_.request.how;
@@ -278,7 +281,8 @@ void session_state::finish(outcome end) {
   spdlog::info("request {} session {} ended: {}, {} tokens, {} placements", options_.request.request_id,
                to_string(options_.hdr.session), to_string(end.error), end.completion_tokens, attempts_);
   reply_to(options_.client, options_.hdr, std::move(end));
-  self->quit();
+  if (ended_)
+    self->quit();
 }
 
 session::behavior_type make_session(session::stateful_pointer<session_state> self, session_options options) {

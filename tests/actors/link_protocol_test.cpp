@@ -164,7 +164,7 @@ TEST_CASE("the round trip is that of ping and pong", "[actors][link]") {
   CHECK(p.edge.protocol.meter().quality().rtt_us == 30'000);
 }
 
-TEST_CASE("copies and strays are refused and counted", "[actors][link]") {
+TEST_CASE("a copy is dropped, a message out of turn ends the connection", "[actors][link]") {
   link_pair p;
   p.up();
   p.edge.take(p.edge.protocol.send(tokens_frame(1, 0), p.now));
@@ -175,12 +175,14 @@ TEST_CASE("copies and strays are refused and counted", "[actors][link]") {
   p.cloud.receive(first, p.now);
   CHECK(p.cloud.got.size() == 2);
   CHECK(p.cloud.protocol.counters().duplicates == 1);
+  CHECK(p.cloud.protocol.is_up());
   auto stray = tokens_frame(1, 2);
   stray.sequence = 500;
   p.cloud.receive(encode(stray, p.now)->front(), p.now);
   CHECK(p.cloud.got.size() == 2);
   CHECK(p.cloud.protocol.counters().out_of_order == 1);
-  CHECK(p.cloud.protocol.is_up());
+  CHECK_FALSE(p.cloud.protocol.is_up());
+  CHECK_THAT(p.cloud.downs.back(), Contains("edge-1 sent message 500 out of turn"));
 }
 
 TEST_CASE("a request for an instance that is gone is answered with the one that runs", "[actors][link]") {
@@ -208,6 +210,17 @@ TEST_CASE("changed roles reach the peer", "[actors][link]") {
   p.cloud.take(p.cloud.protocol.roles_changed({{role::verifier, 9}}, p.now));
   p.settle();
   CHECK(p.edge.roles.at(0).at(0).incarnation == 9);
+}
+
+TEST_CASE("roles that change while the hellos are on their way reach the peer", "[actors][link]") {
+  link_pair p;
+  p.connect();
+  p.send(p.cloud);  // its hello
+  p.cloud.take(p.cloud.protocol.roles_changed({{role::verifier, 8}}, p.now));
+  p.settle();
+  CHECK(p.edge.ups.at(0).roles.at(0).incarnation == 7);
+  REQUIRE(p.edge.roles.size() == 1);
+  CHECK(p.edge.roles[0].at(0).incarnation == 8);
 }
 
 TEST_CASE("bytes that are no frames end the connection with a sentence", "[actors][link]") {

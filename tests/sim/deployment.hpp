@@ -4,33 +4,15 @@
 #pragma once
 
 #include "actors/node/node.hpp"
-#include "tests/sim/history.hpp"
+#include "tests/sim/sim_strategy.hpp"
 #include "tests/support/sim_pipe.hpp"
 #include "tests/support/sim_system.hpp"
 
 #include <memory>
-#include <random>
 #include <map>
-#include <set>
+#include <random>
 
 namespace virga::testing {
-
-/// The models of the simulated world: shared, read-only, so that 200 seeds load them once.
-class sim_models {
-public:
-  sim_models();
-
-  /// What the fault-free run answers.
-  std::vector<token_id> expected(const request_record& r) const;
-
-  std::shared_ptr<const models::hf::model_folder> cloud, edge;
-  std::shared_ptr<const models::tokenizer> tok;  ///< one word a token: canary and the token's number
-  static constexpr const char* canary = "heliotrope-";
-  static constexpr std::uint32_t cut = 1;        ///< layers of the cloud's model on the device
-
-private:
-  mutable std::map<std::pair<bool, std::vector<token_id>>, std::vector<token_id>> known_;
-};
 
 struct client_request {
   std::string entry;
@@ -50,7 +32,7 @@ public:
   /// Runs ready actors in an order that the seed chooses, and timers one at a time, until `until`.
   void run_until(time_point until);
 
-  /// All links are up and every engine is loaded. @returns false when that takes longer than `limit`
+  /// All links are up and every engine is loaded: every strategy is served at every edge. @returns false when that takes longer than `limit`
   bool await_ready(caf::timespan limit = std::chrono::seconds(10));
 
   /// Asks as a client of this entry node would; what it sees is written into the history.
@@ -65,6 +47,15 @@ public:
   void stall_link(const std::string& edge, caf::timespan how_long);
   void slow_link(const std::string& edge, std::uint64_t bytes_per_s);
   void repeat_messages(const std::string& edge);
+  void reorder_messages(const std::string& edge);
+  void partition_link(const std::string& edge, sim_pipe::side silent);
+
+  /// Links are what they were, and nodes that were killed come back, as their keeper would see to it.
+  void heal();
+  void restart_dead();
+
+  /// Sequences in engines, and sessions, that are left of requests. Empty, or a sentence.
+  std::string leftovers();
 
   sim_pipe& pipe(const std::string& edge) { return *pipes_.at(edge); }
 
@@ -81,17 +72,13 @@ private:
     stub_of<session_host> to;
   };
   node_config config_of(const std::string& name) const;
-  node_config cloud_config() const;
-  node_config edge_config(const std::string& name) const;
-  engine_config engine_of(const std::string& name, std::shared_ptr<const models::hf::model_folder> folder,
-                          std::vector<models::stage> stages) const;
-  role_config role_of(role kind, strategy how, const std::string& engine) const;
-  void note(std::string kind, const std::string& entry, const std::set<strategy>& needed_by);
+  void note(std::string kind, const std::string& entry, const std::function<bool(const sim_strategy&)>& strikes);
   void step_actors();
 
   const sim_models& models_;
   planted_bug planted_;
   std::map<std::string, std::shared_ptr<sim_pipe>> pipes_;  // by edge
+  std::map<std::string, pipe_shape> shapes_;                // that they had at first
   std::map<std::string, node_actor> nodes_;
   std::map<std::uint64_t, client> clients_;
 };

@@ -8,6 +8,7 @@ namespace virga::testing {
 namespace {
 
 constexpr auto grace = std::chrono::seconds(1);
+constexpr auto longest_silence = std::chrono::seconds(7);
 
 std::int64_t ms(time_point t) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();
@@ -26,6 +27,8 @@ std::vector<std::string> complaints(const request_record& r, const std::vector<t
     say("ended " + std::to_string(r.ends.size()) + " times");
   if (!r.ends.empty() && r.ends[0] > r.deadline + grace)
     say("ended " + std::to_string(ms(r.ends[0]) - ms(r.deadline)) + " ms after its deadline");
+  if (r.silence > longest_silence)
+    say("heard nothing for " + std::to_string(r.silence / std::chrono::milliseconds(1)) + " ms");
   std::uint64_t next = 0;
   for (auto& p : r.pieces) {
     if (p.position != next)
@@ -55,6 +58,8 @@ std::vector<std::string> complaints(const request_record& r, const std::vector<t
 phase request_record::current() const {
   if (!ends.empty() || entry_died)
     return phase::ended;
+  if (struck)
+    return phase::recovering;
   return pieces.empty() ? phase::waiting : phase::answering;
 }
 
@@ -66,7 +71,11 @@ std::vector<token_id> request_record::ids() const {
 }
 
 void request_record::on_answer(const answer& a, time_point now) {
+  if (ends.empty())
+    silence = std::max<std::chrono::nanoseconds>(silence, now - std::max(heard, asked));
+  heard = now;
   if (auto* piece = std::get_if<tokens>(&a.body)) {
+    struck = false;
     if (!piece->ids.empty())
       pieces.push_back(*piece);
   } else if (auto* end = std::get_if<outcome>(&a.body)) {

@@ -12,7 +12,8 @@
 namespace virga::testing {
 
 /// How far a request was when something happened.
-enum class phase { waiting, answering, ended };
+/// Recovering: a fault has struck it and no token has come since.
+enum class phase { waiting, answering, recovering, ended };
 
 struct request_record {
   std::uint64_t number = 0;
@@ -22,7 +23,10 @@ struct request_record {
   std::uint32_t max_tokens = 0;
   time_point asked{}, deadline{};
   bool cancelled = false;          ///< the client said so
+  bool struck = false;             ///< by a fault, since its last token
   bool entry_died = false;         ///< the node it asked was killed: the client saw its connection break
+  time_point heard{};              ///< of it last
+  std::chrono::nanoseconds silence{};  ///< the longest
   std::vector<tokens> pieces;      ///< as they came
   std::vector<time_point> ends;    ///< when a last answer came
   ec error = ec::none;
@@ -50,7 +54,9 @@ struct history {
 
   /// Every promise broken, one sentence each:
   /// - each request ends exactly once, before its deadline + 1 s, and nothing follows its end;
-  /// - tokens come in order, each once;
+  /// - no client waits for more than 7 s without hearing a token or an end: 2.5 s until a silent link counts as lost, 1.5 s of
+///   patience, and once more for what was lost again meanwhile;
+/// - tokens come in order, each once;
   /// - a request that completed has the text of the fault-free run; any other has a prefix of it;
   /// - a request that ended otherwise says why with a code that the faults explain.
   /// @param expected the fault-free answer of a request, without the stop token

@@ -26,6 +26,7 @@ namespace virga::testing {
 
 namespace {
 
+constexpr auto reorder_time = std::chrono::milliseconds(5);
 constexpr auto unsent_time = std::chrono::milliseconds(1);  // what the pipe takes before the line is free
 
 using now_atom = caf::atom_constant<caf::atom("now")>;
@@ -86,6 +87,7 @@ std::unique_ptr<transport> sim_pipe::attach(side s, pipe_events events) {
   e.events = std::move(events);
   e.connection = 0;
   e.waiting = false;
+  e.deserted = false;
   return std::make_unique<sim_transport>(shared_from_this(), s, ++e.attachment);
 }
 
@@ -103,7 +105,9 @@ void sim_pipe::meet(std::uint64_t dial_attachment) {
   auto &d = ends_[dialer], &a = ends_[acceptor];
   if (dial_attachment != d.attachment || !d.events || connected_)
     return;
-  if (!a.events || !a.waiting || now() < stalled_until_) {
+  if (std::exchange(a.deserted, false) && a.events)
+    caf::anon_send(a.events, pipe_down{a.connection, d.name + " connected again"});
+  if (!a.events || !a.waiting || now() < stalled_until_ || d.silent || a.silent) {
     caf::anon_send(d.events, pipe_down{++d.connection, a.name + " does not answer"});
     return;
   }
@@ -112,6 +116,7 @@ void sim_pipe::meet(std::uint64_t dial_attachment) {
   for (auto* e : {&d, &a}) {
     e->line_free = e->last_arrival = now();
     e->inbox.clear();
+    e->held.clear();
     e->read = 0;
   }
   caf::anon_send(d.events, pipe_up{++d.connection, a.name});
@@ -144,6 +149,11 @@ std::size_t sim_pipe::write(side s, std::uint64_t attachment, std::uint64_t conn
                   : caf::timespan{static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(shape_.jitter.count()))};
   e.last_arrival = std::max(e.last_arrival, e.line_free + shape_.delay + jitter);
   auto to = s == dialer ? acceptor : dialer;
+  if (reorders_ > 0) {
+    --reorders_;
+    carry(to, std::move(data), e.last_arrival + reorder_time);
+    return bytes.size();
+  }
   if (repeats_ > 0) {
     --repeats_;
     carry(to, data, e.last_arrival);
@@ -172,17 +182,48 @@ void sim_pipe::carry(side to, byte_buffer data, time_point at) {
   later(at, [this, to, bytes, epoch = epoch_] {
     if (epoch != epoch_ || !connected_)
       return;
-    if (now() < stalled_until_)
-      return carry(to, std::move(*bytes), stalled_until_);
-    ends_[to].inbox.push_back(std::move(*bytes));
-    caf::anon_send(ends_[to].events, pipe_ready{ends_[to].connection});
+    ends_[to].held.push_back(std::move(*bytes));
+    release(to);
   });
+}
+
+/// What was held passes, in its order, unless something still holds it.
+void sim_pipe::release(side to) {
+  if (now() < stalled_until_ || ends_[to == dialer ? acceptor : dialer].silent)
+    return;
+  for (auto& data : std::exchange(ends_[to].held, {}))
+    arrive(to, std::move(data));
+}
+
+void sim_pipe::arrive(side to, byte_buffer data) {
+  ends_[to].inbox.push_back(std::move(data));
+  caf::anon_send(ends_[to].events, pipe_ready{ends_[to].connection});
+}
+
+void sim_pipe::partition(side from, bool on) {
+  ends_[from].silent = on;
+  release(from == dialer ? acceptor : dialer);
+}
+
+void sim_pipe::heal() {
+  partition(dialer, false);
+  partition(acceptor, false);
+  repeats_ = reorders_ = 0;
 }
 
 void sim_pipe::close(side s, std::uint64_t attachment, std::uint64_t connection, const std::string& reason) {
   auto& e = ends_[s];
-  if (attachment == e.attachment && connection == e.connection && connected_)
-    part(reason, true, true);
+  if (attachment != e.attachment || connection != e.connection)
+    return;
+  if (std::exchange(e.deserted, false)) {  // it has noticed by itself
+    caf::anon_send(e.events, pipe_down{e.connection, reason});
+    return;
+  }
+  if (!connected_)
+    return;
+  // The other end hears of it unless this one cannot be heard; it then finds out by itself.
+  ends_[s == dialer ? acceptor : dialer].deserted = e.silent;
+  part(reason, s == dialer || !e.silent, s == acceptor || !e.silent);
 }
 
 void sim_pipe::detach(side s, std::uint64_t attachment) {
@@ -190,6 +231,7 @@ void sim_pipe::detach(side s, std::uint64_t attachment) {
   if (attachment != e.attachment)
     return;
   e.events = pipe_events{};
+  e.deserted = false;
   e.waiting = false;
   if (connected_)
     part(e.name + " went away", s != dialer, s != acceptor);
@@ -200,6 +242,8 @@ void sim_pipe::part(const std::string& reason, bool tell_dialer, bool tell_accep
   ++epoch_;
   auto &d = ends_[dialer], &a = ends_[acceptor];
   a.waiting = false;
+  d.held.clear();
+  a.held.clear();
   if (tell_dialer && d.events)
     caf::anon_send(d.events, pipe_down{d.connection, reason});
   if (tell_acceptor && a.events)
@@ -211,6 +255,12 @@ void sim_pipe::cut(const std::string& reason) {
     part(reason, true, true);
 }
 
-void sim_pipe::stall(caf::timespan how_long) { stalled_until_ = std::max(stalled_until_, now() + how_long); }
+void sim_pipe::stall(caf::timespan how_long) {
+  stalled_until_ = std::max(stalled_until_, now() + how_long);
+  later(stalled_until_, [this] {
+    release(dialer);
+    release(acceptor);
+  });
+}
 
 } // namespace virga::testing

@@ -38,6 +38,12 @@ public:
   void stall(caf::timespan how_long);            ///< nothing arrives meanwhile; nothing is lost
   void reshape(pipe_shape shape) { shape_ = shape; }
   void repeat(std::size_t sends) { repeats_ = sends; }  ///< of the next sends each arrives twice
+  void reorder(std::size_t sends) { reorders_ = sends; }  ///< each of the next sends arrives behind those that follow it
+  /// What this end sends is held, and no connection comes up, until it passes again. Nothing is lost.
+  void partition(side from, bool on);
+  void heal();  ///< no partition, repeat or reorder any more; a stall ends by itself
+  time_point stalled_until() const { return stalled_until_; }
+  pipe_shape shape() const { return shape_; }
 
   /// Sees every byte that an end sends, in order, before it travels.
   void tap(std::function<void(side from, const byte_buffer&)> listener) { tap_ = std::move(listener); }
@@ -55,6 +61,9 @@ private:
     std::deque<byte_buffer> inbox; ///< arrived, not read
     std::size_t read = 0;          ///< bytes of the first of these that are
     bool full = false;             ///< took no more; its link hears when it does again
+    bool silent = false;           ///< what it sends is held
+    bool deserted = false;         ///< its connection is gone and nobody could tell it
+    std::deque<byte_buffer> held;  ///< arrived for it while nothing passes
     time_point line_free{};        ///< when what was sent so far has left
     time_point last_arrival{};
   };
@@ -64,6 +73,8 @@ private:
   std::size_t write(side s, std::uint64_t attachment, std::uint64_t connection, std::span<const std::byte> bytes);
   std::size_t read(side s, std::uint64_t attachment, std::uint64_t connection, std::span<std::byte> room);
   void carry(side to, byte_buffer data, time_point at);
+  void release(side to);
+  void arrive(side to, byte_buffer data);
   void close(side s, std::uint64_t attachment, std::uint64_t connection, const std::string& reason);
   void detach(side s, std::uint64_t attachment);
   void part(const std::string& reason, bool tell_dialer, bool tell_acceptor);
@@ -78,7 +89,7 @@ private:
   bool connected_ = false;
   std::uint64_t epoch_ = 0;  ///< counts connections of the pipe: events of older ones are void
   time_point stalled_until_{};
-  std::size_t repeats_ = 0;
+  std::size_t repeats_ = 0, reorders_ = 0;
   std::function<void(side, const byte_buffer&)> tap_;
 };
 
