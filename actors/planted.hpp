@@ -11,11 +11,11 @@ enum class planted_bug : std::uint8_t {
   accepted_duplicate,  ///< link and relay: what comes twice is taken twice
   swallowed_error,     ///< generator: an engine's failure is taken for the end of the answer
   forgotten_answer,    ///< session: another placement begins behind the prompt, not behind what was told
-  ignored_deadline,    ///< session and relay: the deadline passes and nobody says so
   second_end,          ///< session: it goes on after it has told its end
   lost_pending,        ///< stub: who waits for an instance that died is not told
   single_dial,         ///< link: a dial that failed is not tried again
-  untold_restart,      ///< node: its peers do not hear of a role's new instance
+  untold_roles,        ///< link: roles that change between the two hellos are not told
+  dropped_stray,       ///< link: a message out of turn is dropped, and the connection goes on without what it overtook
   leaked_sequences,    ///< node: an engine keeps what a dead role had opened
 };
 

@@ -70,7 +70,8 @@ bool link_protocol::in_turn(const received& r, time_point now) {
       return options_.planted == planted_bug::accepted_duplicate;
     case sequence_check::verdict::out_of_order:
       ++counters_.out_of_order;
-      end(options_.names.peer_node + " sent message " + std::to_string(r.value.sequence) + " out of turn", now);
+      if (options_.planted != planted_bug::dropped_stray)
+        end(options_.names.peer_node + " sent message " + std::to_string(r.value.sequence) + " out of turn", now);
       return false;
   }
   return false;
@@ -93,7 +94,7 @@ void link_protocol::greeted(payload& body, time_point now) {
   next_ping_ = now;
   ++counters_.connections;
   actions_.push_back(peer_up{std::move(*hi)});
-  if (std::exchange(untold_roles_, false))
+  if (std::exchange(untold_roles_, false) && options_.planted != planted_bug::untold_roles)
     push_own(status{options_.names.own.roles});
   measure_rate();
 }

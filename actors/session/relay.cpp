@@ -60,6 +60,8 @@ void relay_state::on_tokens(tokens& piece) {
 }
 
 void relay_state::on_outcome(outcome end) {
+  if (end.error == ec::none && end.completion_tokens != ids_.size())
+    return retry_or_fail({ec::stale_position, ids_.size(), "a token was lost on the way"});
   waiting_ = false;
   end.attempts += attempts_ - 1;
   finish(std::move(end));
@@ -82,7 +84,7 @@ void relay_state::retry_or_fail(const failure& why) {
 }
 
 void relay_state::on_deadline() {
-  if (!ended_ && options_.config.planted != planted_bug::ignored_deadline)
+  if (!ended_)
     fail(ec::deadline_exceeded, "the deadline passed after " + std::to_string(ids_.size()) + " tokens");
 }
 

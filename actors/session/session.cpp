@@ -231,8 +231,6 @@ void session_state::retry_or_fail(const failure& why) {
 }
 
 void session_state::on_deadline() {
-  if (options_.config.planted == planted_bug::ignored_deadline)
-    return;
   if (!ended_ && stopped_)
     finish_stopped({});
   else if (!ended_)

@@ -494,6 +494,7 @@ TEST_CASE_METHOD(relaying, "a relayed answer survives its link: each token is to
   outcome o;
   o.finish = finish_reason::stop;
   o.attempts = 2;
+  o.completion_tokens = 3;
   say(o, true);
   std::string text;
   for (auto& t : bodies<tokens>(log))
@@ -507,6 +508,22 @@ TEST_CASE_METHOD(relaying, "a relayed answer survives its link: each token is to
   CHECK(ends[0].round_trips == 3);
   CHECK(ends[0].bytes_up == 900);
   CHECK(ends[0].bytes_down == 360);
+}
+
+TEST_CASE_METHOD(relaying, "an end that comes before its last token is not the end", "[actors][session]") {
+  say(tokens{0, {1}, "a"}, false);
+  outcome o;
+  o.finish = finish_reason::length;
+  o.completion_tokens = 2;
+  say(o, true);
+  CHECK(bodies<outcome>(log).empty());
+  advance(100ms);
+  REQUIRE(asked->size() == 2);
+  CHECK(asked->at(1).body.answered == std::vector<token_id>{1});
+  say(tokens{1, {2}, "b"}, false);
+  say(o, true);
+  REQUIRE(bodies<outcome>(log).size() == 1);
+  CHECK(bodies<outcome>(log)[0].completion_tokens == 2);
 }
 
 TEST_CASE_METHOD(relaying, "a relay gives up after its patience and at its deadline", "[actors][session]") {

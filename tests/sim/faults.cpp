@@ -90,7 +90,7 @@ void deployment::repeat_messages(const std::string& edge) {
 
 void deployment::reorder_messages(const std::string& edge) {
   note("reorder messages", edge, over_the_link);
-  pipes_.at(edge)->reorder(5);
+  pipes_.at(edge)->reorder(20);
 }
 
 void deployment::partition_link(const std::string& edge, sim_pipe::side silent) {

@@ -17,11 +17,11 @@ TEST_CASE("the checker finds each planted bug within a thousand seeds", "[sim]")
     {planted_bug::accepted_duplicate, "accepted duplicate"},
     {planted_bug::swallowed_error, "swallowed error"},
     {planted_bug::forgotten_answer, "forgotten answer"},
-    {planted_bug::ignored_deadline, "ignored deadline"},
     {planted_bug::second_end, "second end"},
     {planted_bug::lost_pending, "lost pending"},
     {planted_bug::single_dial, "single dial"},
-    {planted_bug::untold_restart, "untold restart"},
+    {planted_bug::untold_roles, "untold roles"},
+    {planted_bug::dropped_stray, "dropped stray"},
     {planted_bug::leaked_sequences, "leaked sequences"},
   }));
   constexpr std::uint64_t seeds = 1000;

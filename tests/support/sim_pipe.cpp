@@ -26,7 +26,7 @@ namespace virga::testing {
 
 namespace {
 
-constexpr auto reorder_time = std::chrono::milliseconds(5);
+constexpr auto reorder_time = std::chrono::milliseconds(20);
 constexpr auto unsent_time = std::chrono::milliseconds(1);  // what the pipe takes before the line is free
 
 using now_atom = caf::atom_constant<caf::atom("now")>;
@@ -149,8 +149,7 @@ std::size_t sim_pipe::write(side s, std::uint64_t attachment, std::uint64_t conn
                   : caf::timespan{static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(shape_.jitter.count()))};
   e.last_arrival = std::max(e.last_arrival, e.line_free + shape_.delay + jitter);
   auto to = s == dialer ? acceptor : dialer;
-  if (reorders_ > 0) {
-    --reorders_;
+  if (reorders_ > 0 && --reorders_ % 2 == 0) {
     carry(to, std::move(data), e.last_arrival + reorder_time);
     return bytes.size();
   }

@@ -38,7 +38,7 @@ public:
   void stall(caf::timespan how_long);            ///< nothing arrives meanwhile; nothing is lost
   void reshape(pipe_shape shape) { shape_ = shape; }
   void repeat(std::size_t sends) { repeats_ = sends; }  ///< of the next sends each arrives twice
-  void reorder(std::size_t sends) { reorders_ = sends; }  ///< each of the next sends arrives behind those that follow it
+  void reorder(std::size_t sends) { reorders_ = sends; }  ///< of the next sends every other arrives behind those that follow it
   /// What this end sends is held, and no connection comes up, until it passes again. Nothing is lost.
   void partition(side from, bool on);
   void heal();  ///< no partition, repeat or reorder any more; a stall ends by itself
