@@ -11,7 +11,7 @@ all: build
 
 help:
 	@echo 'make          set up and build: $(VIRGA)'
-	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.json'
+	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.html'
 	@echo 'make test     build and run every test'
 	@echo 'make fuzz     fuzz what reads foreign bytes: SECONDS=5 each'
 	@echo 'make example  examples/compare.sh: launch, ask, compare, stop'

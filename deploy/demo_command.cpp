@@ -1,4 +1,5 @@
 #include "deploy/commands.hpp"
+#include "deploy/demo_page.hpp"
 #include "deploy/demo_report.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/lifecycle.hpp"
@@ -100,7 +101,9 @@ demo_report measure(const manifest& m, const options& o) {
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::filesystem::create_directories(o.out);
-  write_whole(std::filesystem::path(o.out) / "report.json", report_json(report, answers, questions));
+  auto data = report_json(report, answers, questions);
+  write_whole(std::filesystem::path(o.out) / "report.json", data);
+  write_whole(std::filesystem::path(o.out) / "report.html", demo_page(data));
   print_examples(questions, answers);
   return report;
 }
@@ -122,7 +125,7 @@ void add_demo_command(CLI::App& app) {
   auto* command = app.add_subcommand("demo", "Start a deployment, ask it with every strategy, compare, end it");
   auto o = std::make_shared<options>();
   command->add_option("--manifest", o->manifest, "Default deploy/manifests/demo.yaml");
-  command->add_option("--out", o->out, "Folder of report.json; default out/demo");
+  command->add_option("--out", o->out, "Folder of report.json and report.html; default out/demo");
   command->add_option("--questions", o->questions, "Asked with each strategy")->check(CLI::Range(1u, 100'000u));
   command->add_option("--clients", o->clients, "At once at each edge node")->check(CLI::Range(1u, 64u));
   command->add_option("--seed", o->seed, "Of the questions drawn");

@@ -142,6 +142,8 @@ json::object text_json(const asked& a, const std::string& strategy, const std::s
   o["text"] = a.answer.text;
   o["sha256"] = sha256(a.answer.text);
   o["tokens"] = a.answer.tokens;
+  o["ttft_ms"] = a.answer.client_ttft_ms;
+  o["total_ms"] = a.answer.client_total_ms;
   o["exact"] = a.exact;
   return o;
 }

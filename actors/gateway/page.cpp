@@ -1,19 +1,15 @@
 #include "actors/gateway/page.hpp"
 
-#include <stdexcept>
+#include "actors/gateway/take_in.hpp"
 
-// The files' bytes, placed by the assembler. VIRGA_* are their paths, from CMake.
-#define VIRGA_TAKE_IN(name, file)                                                                                       \
-  asm(".section .rodata\n" #name "_begin:\n.incbin \"" file "\"\n" #name "_end:\n.byte 0\n.previous\n");               \
-  extern "C" const char name##_begin[] __attribute__((visibility("hidden")));                                          \
-  extern "C" const char name##_end[] __attribute__((visibility("hidden")))
+#include <stdexcept>
 
 VIRGA_TAKE_IN(virga_chart, VIRGA_CHART_JS);
 VIRGA_TAKE_IN(virga_status_page, VIRGA_STATUS_PAGE);
 
 namespace virga {
 
-std::string_view chart_library() { return {virga_chart_begin, static_cast<std::size_t>(virga_chart_end - virga_chart_begin)}; }
+std::string_view chart_library() { return virga_taken_in(virga_chart); }
 
 std::string with_charts(std::string_view page) {
   constexpr std::string_view mark = "/*CHART*/";
@@ -24,8 +20,7 @@ std::string with_charts(std::string_view page) {
 }
 
 std::string_view status_page() {
-  static const auto page = with_charts(
-    {virga_status_page_begin, static_cast<std::size_t>(virga_status_page_end - virga_status_page_begin)});
+  static const auto page = with_charts(virga_taken_in(virga_status_page));
   return page;
 }
 

@@ -1,3 +1,4 @@
+#include "deploy/demo_page.hpp"
 #include "deploy/demo_report.hpp"
 #include "tests/support/catch.hpp"
 
@@ -43,6 +44,12 @@ std::string broken(const demo_report& r) {
 }
 
 } // namespace
+
+TEST_CASE("no text of a report ends the page that holds it", "[deploy]") {
+  auto page = virga::deploy::demo_page(R"({"text": "</script><b>"})");
+  CHECK(page.find("</script><b>") == std::string::npos);
+  CHECK(page.find(R"({"text": "\u003c/script>\u003cb>"})") != std::string::npos);
+}
 
 TEST_CASE("a demonstration that went well keeps every promise", "[deploy][demo]") {
   auto r = make_report(good(), 20);

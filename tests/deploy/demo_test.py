@@ -10,6 +10,7 @@ import sys
 import tempfile
 import unittest
 
+from browser import BROWSER, Browser
 from toy import SOURCE, Toy, free_port
 
 VIRGA = ""
@@ -24,7 +25,20 @@ class Demo(unittest.TestCase):
             result = toy.run("demo", "--manifest", "demo.yaml", "--out", "out")
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
             self.assertEqual(toy.leftovers(), [])
-            self.check(json.loads((toy.folder / "out/report.json").read_text()))
+            report = json.loads((toy.folder / "out/report.json").read_text())
+            self.check(report)
+            if BROWSER:
+                self.check_page(Browser(folder), toy.folder / "out/report.html", report)
+
+    def check_page(self, browser, file, report):
+        shown, charts = browser.page(file.as_uri())
+        self.assertEqual(charts, 4)
+        for promise in report["promises"]:
+            self.assertIn(promise["text"], shown)
+        self.assertEqual(shown.count(">holds<"), len(report["promises"]))
+        for text in report["texts"][:10]:
+            self.assertIn(text["text"], shown)
+        self.assertGreater(browser.picture(file.as_uri())[2], 100)
 
     def check(self, report):
         self.assertTrue(report["identical_split_cloud"])
