@@ -13,6 +13,7 @@ void add_up_command(CLI::App& app);        ///< start a deployment on this machi
 void add_bench_command(CLI::App& app);
 void add_down_command(CLI::App& app);      ///< end it
 void add_status_command(CLI::App& app);    ///< what runs
+void add_logs_command(CLI::App& app);      ///< what its nodes have written
 void add_chaos_command(CLI::App& app);     ///< break a link of it on purpose
 void add_chat_command(CLI::App& app);      ///< talk to it
 void add_demo_command(CLI::App& app);      ///< launch, ask, compare, stop

@@ -28,6 +28,7 @@ void add_commands(CLI::App& app) {
   add_up_command(app);
   add_down_command(app);
   add_status_command(app);
+  add_logs_command(app);
   add_chaos_command(app);
   add_chat_command(app);
   add_run_command(app);

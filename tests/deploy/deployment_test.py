@@ -5,6 +5,7 @@ import socket
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 from toy import Toy, wait_until
 
@@ -45,6 +46,27 @@ class Deployment(unittest.TestCase):
         alone = self.toy.run("run", "--model", "model", "--max-tokens", "12", "w4 w5 w6")
         self.assertEqual(set(texts.values()), {alone.stdout.strip()})
         self.down()
+
+    def test_logs_of_all_nodes_come_in_the_order_of_time(self):
+        self.up()
+        body = '{"model": "virga/split", "prompt": "w4 w5", "max_tokens": 4}'
+        request = urllib.request.Request(f"http://127.0.0.1:{self.toy.gateway}/v1/completions", body.encode(),
+                                         {"Content-Type": "application/json", "X-Request-Id": "looked-for"})
+        urllib.request.urlopen(request, timeout=20).read()
+        lines = self.toy.run("logs", "--request", "looked-for").stdout.splitlines()
+        self.assertEqual({line.split()[0] for line in lines}, {"edge-1", "cloud-1"}, lines)
+        times = [line[line.index("["):][:25] for line in lines]
+        self.assertEqual(times, sorted(times))
+        self.assertIn("request begins", lines[0])
+        self.assertIn("request ends", lines[-1])
+        self.assertEqual(len(self.toy.run("logs", "cloud-1", "-n", "3").stdout.splitlines()), 3)
+        self.assertIn("there are cloud-1 edge-1 keeper", self.toy.run("logs", "nobody").stderr)
+        follower = self.toy.start("logs", "-f", "keeper", "edge-1")
+        self.down()
+        self.assertTrue(wait_until(lambda: "node edge-1 has ended" in self.toy.log("edge-1")))
+        follower.send_signal(signal.SIGINT)
+        self.assertIn("node edge-1 has ended", follower.communicate(timeout=10)[0])
+        self.assertIn("looked-for", self.toy.run("logs", "--deployment", "toy", "-n", "1000").stdout, "also when it has ended")
 
     def test_up_again_changes_nothing(self):
         self.up()
