@@ -6,7 +6,7 @@ BUILD = build/release
 VIRGA = $(BUILD)/deploy/virga
 SETUP = deploy/setup/setup.sh
 
-.PHONY: all build setup test check-readers fuzzers fuzz demo example clean help
+.PHONY: all build setup test check-readers fuzzers fuzz demo example install package clean help
 all: build
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo 'make test     build and run every test'
 	@echo 'make fuzz     fuzz what reads foreign bytes: SECONDS=5 each'
 	@echo 'make example  examples/compare.sh: launch, ask, compare, stop'
+	@echo 'make install  into PREFIX (default /usr/local); make package: a Debian package'
 	@echo 'make setup    Debian packages and libtorch only'
 	@echo 'make clean    remove build/ and out/ (libtorch stays in the cache)'
 
@@ -63,6 +64,14 @@ demo: build
 
 example: build
 	@VIRGA=$(VIRGA) examples/compare.sh
+
+# Into PREFIX (default /usr/local), or a Debian package in build/release/package.
+install: build
+	@cmake --install $(BUILD) --prefix '$(or $(PREFIX),/usr/local)'
+
+package: build
+	@cmake --build $(BUILD) --target package
+	@ls $(BUILD)/package/*.deb
 
 clean:
 	rm -rf build out

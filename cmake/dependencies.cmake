@@ -50,5 +50,6 @@ target_include_directories(virga_torch SYSTEM INTERFACE
   ${torch_dir}/include ${torch_dir}/include/torch/csrc/api/include)
 target_link_directories(virga_torch INTERFACE ${torch_dir}/lib)
 target_link_options(virga_torch INTERFACE
-  -Wl,--no-as-needed -Wl,--allow-shlib-undefined -Wl,-rpath,${torch_dir}/lib)
+  -Wl,--no-as-needed -Wl,--allow-shlib-undefined)
+set(CMAKE_BUILD_RPATH ${torch_dir}/lib)
 target_link_libraries(virga_torch INTERFACE torch_cpu c10)
