@@ -17,7 +17,7 @@ install(FILES ${torch_license} DESTINATION ${CMAKE_INSTALL_DOCDIR}/libtorch)
 
 install(DIRECTORY deploy/manifests DESTINATION ${CMAKE_INSTALL_DATADIR}/virga/deploy)
 install(DIRECTORY models/zoo DESTINATION ${CMAKE_INSTALL_DATADIR}/virga/models)
-install(FILES README.md docs/api.md docs/manifest.md docs/metrics.md docs/models.md docs/two-machines.md
+install(FILES README.md docs/api.md docs/deploying.md docs/manifest.md docs/metrics.md docs/models.md docs/two-machines.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES deploy/systemd/virga-node@.service DESTINATION lib/systemd/system)
 

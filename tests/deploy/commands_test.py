@@ -247,6 +247,16 @@ class Commands(unittest.TestCase):
         self.assertEqual(edge.returncode, 0, output)
         self.assertEqual(self.toy.leftovers(), [])
 
+    def test_the_manifest_for_two_machines_is_sound_on_both(self):
+        text = (SOURCE / "deploy/manifests/lan.yaml").read_text().replace("../../models", str(SOURCE / "models"))
+        (self.toy.folder / "lan.yaml").write_text(text)
+        cloud = str(SOURCE / "models/zoo/cloud")
+        self.ok("cut", "--model", cloud, "--stages", "embedding,0-0,head", "--out", "device")
+        self.ok("cut", "--model", cloud, "--stages", "1-3", "--out", "middle")
+        self.ok("certs", "lan.yaml", "--out", "certs")
+        for machine in ("big", "small"):
+            self.ok("validate", "lan.yaml", "--machine", machine)
+
     def test_stock_clients_talk_to_a_deployment(self):
         python = os.environ.get("VIRGA_TEST_PYTHON", sys.executable)
         if subprocess.run([python, "-c", "import openai, huggingface_hub"], capture_output=True).returncode != 0:
