@@ -16,6 +16,7 @@ file(GLOB torch_license ${torch_dir}/LICENSE ${torch_dir}/NOTICE)
 install(FILES ${torch_license} DESTINATION ${CMAKE_INSTALL_DOCDIR}/libtorch)
 
 install(DIRECTORY deploy/manifests DESTINATION ${CMAKE_INSTALL_DATADIR}/virga/deploy)
+install(FILES deploy/manifest.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/virga/deploy)
 install(DIRECTORY models/zoo DESTINATION ${CMAKE_INSTALL_DATADIR}/virga/models)
 install(FILES README.md docs/api.md docs/deploying.md docs/manifest.md docs/metrics.md docs/models.md docs/two-machines.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})

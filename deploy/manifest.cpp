@@ -121,7 +121,7 @@ struct reader {
     auto& s = l.settings;
     s.host = y.marked_text("host", false).value;
     auto rtt = y.number("rtt_ms", 0, {0, 10'000}), jitter = y.number("jitter_ms", 0, {0, 10'000});
-    auto up = y.number("up_mbit", 0, {0, 1e6}), down = y.number("down_mbit", 0, {0, 1e6});
+    auto up = y.number("up_mbit", 0, {0, 100'000}), down = y.number("down_mbit", 0, {0, 100'000});
     s.shape = shape_of(rtt, jitter, up, down);
     s.shaped = y.choice("shaper", 0, {"auto", "on"}) == 1;
     s.heartbeat = milliseconds(y.whole("heartbeat_ms", 500, {10, 60'000}));

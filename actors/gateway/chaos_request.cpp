@@ -16,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr double most_ms = 3'600'000;
-constexpr double most_mbit = 1'000'000;
+constexpr double most_mbit = 100'000;
 
 constexpr std::array<std::string_view, 6> link_fields{"peer", "up", "down", "stall_ms", "cut", "reset"};
 constexpr std::array<std::string_view, 7> flow_fields{"latency_ms",  "jitter_ms",      "mbit",       "flips_per_mb",
