@@ -1,0 +1,134 @@
+"""What reaches a node's ports and process beside its peers: strangers, exhaustion, signals. usage: hostile_test.py VIRGA [TEST...]"""
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "deploy"))
+from toy import Toy, wait_until  # noqa: E402
+
+VIRGA = ""
+
+
+def resident_mb(pid: int) -> float:
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+class Hostile(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
+        self.toy = Toy(VIRGA, self.folder.name)
+
+    def tearDown(self):
+        self.toy.end()
+        self.folder.cleanup()
+
+    def up(self):
+        result = self.toy.run("up", "toy.yaml")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def down(self):
+        self.assertEqual(self.toy.run("down").returncode, 0)
+        self.assertEqual(self.toy.leftovers(), [])
+
+    def ask(self, strategy: str, max_tokens: int = 8) -> tuple:
+        """Status and text; the status is 0 when there was no HTTP answer."""
+        body = json.dumps({"model": "virga/" + strategy, "prompt": "w4 w5 w6", "max_tokens": max_tokens}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.toy.gateway}/v1/completions", body, {"Content-Type": "application/json"})
+        try:
+            answer = json.load(urllib.request.urlopen(request, timeout=30))
+            return 200, answer["choices"][0]["text"]
+        except urllib.error.HTTPError as e:
+            return e.code, json.load(e)["error"]["message"]
+        except (OSError, ValueError):
+            return 0, ""
+
+    def all_answer(self) -> bool:
+        return all(self.ask(s)[0] == 200 for s in ("cloud", "edge", "split"))
+
+    def test_strangers_at_its_ports_cost_a_node_nothing(self):
+        self.up()
+        pids = {name: self.toy.pid(name) for name in ("cloud-1", "edge-1")}
+        text = self.ask("split")[1]
+        rng = random.Random(1)
+        words = [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + rng.randbytes(500), rng.randbytes(4000), b"\0" * 70_000, b""]
+        before = {name: resident_mb(pid) for name, pid in pids.items()}
+        for i in range(300):
+            for port in (self.toy.listen, self.toy.gateway):
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+                    try:
+                        s.sendall(rng.choice(words))
+                    except OSError:
+                        pass  # it has hung up already
+            if i % 100 == 0:
+                self.assertEqual(self.ask("split"), (200, text))
+        self.assertEqual(self.ask("split"), (200, text))
+        self.assertEqual({name: self.toy.pid(name) for name in pids}, pids, "nobody was restarted")
+        for name, pid in pids.items():
+            self.assertLess(resident_mb(pid) - before[name], 50, name)
+        peers = self.toy.node("edge-1")["status"]["peers"]
+        self.assertEqual([p["link"]["connections"] for p in peers], [1], "the link was not touched")
+        self.down()
+
+    def test_a_node_without_free_descriptors_recovers(self):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (96, limits[1]))  # inherited by what `up` starts
+        try:
+            self.up()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+        pid = self.toy.pid("edge-1")
+        held = []
+        for _ in range(150):
+            try:
+                held.append(socket.create_connection(("127.0.0.1", self.toy.gateway), timeout=2))
+            except OSError:
+                break
+        time.sleep(0.5)
+        for s in held:
+            s.close()
+        self.assertTrue(wait_until(self.all_answer), self.toy.status())
+        self.assertEqual(self.toy.pid("edge-1"), pid)
+        self.down()
+
+    def test_a_cloud_that_is_killed_while_it_comes_back_comes_back(self):
+        self.up()
+        text = self.ask("split")[1]
+        for _ in range(2):
+            old = self.toy.pid("cloud-1")
+            os.kill(old, signal.SIGKILL)
+            self.assertTrue(wait_until(lambda: "cloud-1" in self.toy.processes().values() and self.toy.pid("cloud-1") != old))
+        self.assertEqual(self.ask("edge")[0], 200)
+        self.assertTrue(wait_until(self.all_answer), self.toy.status())
+        self.assertEqual(self.ask("split"), (200, text))
+        self.down()
+
+    def test_a_node_that_is_stopped_and_goes_on_is_taken_back(self):
+        self.up()
+        edge = self.toy.pid("edge-1")
+        text = self.ask("split")[1]
+        os.kill(self.toy.pid("cloud-1"), signal.SIGSTOP)
+        started = time.monotonic()
+        status, sentence = self.ask("split")
+        self.assertEqual(status, 503, sentence)
+        self.assertLess(time.monotonic() - started, 8)
+        self.assertEqual(self.ask("edge")[0], 200)
+        os.kill(self.toy.pid("cloud-1"), signal.SIGCONT)
+        self.assertTrue(wait_until(self.all_answer), self.toy.status())
+        self.assertEqual(self.ask("split"), (200, text))
+        self.assertEqual(self.toy.pid("edge-1"), edge)
+        self.down()
+
+
+if __name__ == "__main__":
+    VIRGA = sys.argv.pop(1)
+    unittest.main(verbosity=2)
