@@ -1,5 +1,5 @@
-// actors/gateway/chaos_request.hpp: POST /chaos of an admin address, between JSON and plain values. What may be changed and in
-// which words is actors/link/shape.hpp's.
+// actors/gateway/chaos_request.hpp: POST /chaos of an admin address, between JSON and plain values. What may be changed
+// and in which words is actors/link/shape.hpp's.
 #pragma once
 
 #include "actors/gateway/api_error.hpp"

@@ -110,7 +110,8 @@ void front::reshape(const http_request& r, const std::shared_ptr<responder>& cli
   auto number = ++reshapings_;
   reshaping_.emplace(number, reshaping{r, client});
   client->on_gone([this, number] { reshaping_.erase(number); });
-  ports_.reshape(asked.peer, asked.what, [this, number, peer = asked.peer](auto now) { answer_reshaped(number, peer, now); });
+  ports_.reshape(asked.peer, asked.what,
+                 [this, number, peer = asked.peer](auto now) { answer_reshaped(number, peer, now); });
 }
 
 void front::answer_reshaped(std::uint64_t number, const std::string& peer, std::optional<link_shape> now) {

@@ -19,9 +19,12 @@ using counters = prometheus::Family<prometheus::Counter>;
 using histograms = prometheus::Family<prometheus::Histogram>;
 
 // vLLM's buckets, and below them what an edge is quick enough for.
-const buckets first_token_s{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160};
-const buckets per_token_s{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 10};
-const buckets whole_s{0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960};
+const buckets first_token_s{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
+                            0.75,  1,     2.5,  5,    7.5,  10,   20,   40,  80,   160};
+const buckets per_token_s{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15,
+                          0.2,   0.3,    0.4,   0.5,  0.75,  1,    2.5,   5,   10};
+const buckets whole_s{0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,
+                      10,   15,   20,  30,  40,  50,  60, 120, 240, 480, 960};
 const buckets token_counts{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000};
 
 prometheus::Labels model(strategy how) { return {{"model_name", model_name(how)}}; }
@@ -42,7 +45,7 @@ struct metrics::impl {
   counters& success = count("vllm:request_success_total", "Requests answered to their end");
   counters& failed = count("virga_request_errors_total", "Requests that ended with an error, by its code");
   counters& refused = count("virga_requests_refused_total", "Requests refused before they began, by the error's code");
-  counters& retried = count("virga_request_retries_total", "Placements beyond a request's first: faults that were survived");
+  counters& retried = count("virga_request_retries_total", "Placements beyond a request's first: survived faults");
   histograms& first = spread("vllm:time_to_first_token_seconds", "From a request's arrival to its first token");
   histograms& between = spread("vllm:request_time_per_output_token_seconds", "A request's mean time between tokens");
   histograms& whole = spread("vllm:e2e_request_latency_seconds", "From a request's arrival to its end");

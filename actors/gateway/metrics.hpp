@@ -1,5 +1,5 @@
-// actors/gateway/metrics.hpp: what a gateway counts, as Prometheus reads it. Names are vLLM's where the meaning is (docs/metrics.md),
-// so that its dashboards show a virga deployment. Lives on the HTTP thread.
+// actors/gateway/metrics.hpp: what a gateway counts, as Prometheus reads it. Names are vLLM's where the meaning is
+// (docs/metrics.md), so that its dashboards show a virga deployment. Lives on the HTTP thread.
 #pragma once
 
 #include "actors/gateway/exchange.hpp"

@@ -1,5 +1,5 @@
-// actors/gateway/page.hpp: the page at `/`, whole in one answer: markup, script and the chart library (Debian's libjs-chart.js,
-// taken in when virga is built). It shows /status and /requests and holds no data itself.
+// actors/gateway/page.hpp: the page at `/`, whole in one answer: markup, script and the chart library (Debian's
+// libjs-chart.js, taken in when virga is built). It shows /status and /requests and holds no data itself.
 #pragma once
 
 #include <string>

@@ -21,13 +21,18 @@ struct link_counter {
 constexpr std::array link_counters{
   link_counter{"virga_link_connections_total", "Connections that came up", &link_counts::connections},
   link_counter{"virga_link_refusals_total", "Handshakes refused, by either side", &link_counts::refusals},
-  link_counter{"virga_link_broken_streams_total", "Connections ended for bytes that are no frames", &link_counts::broken_streams},
+  link_counter{"virga_link_broken_streams_total", "Connections ended for bytes that are no frames",
+               &link_counts::broken_streams},
   link_counter{"virga_link_duplicates_total", "Messages that came twice", &link_counts::duplicates},
   link_counter{"virga_link_out_of_order_total", "Messages out of their order", &link_counts::out_of_order},
-  link_counter{"virga_link_stale_incarnations_total", "Requests for an instance that no longer runs", &link_counts::stale_incarnations},
-  link_counter{"virga_link_stale_epochs_total", "Requests of a placement that a newer one replaced", &link_counts::stale_epochs},
-  link_counter{"virga_link_foreign_sessions_total", "Requests for sessions that the peer never opened", &link_counts::foreign_sessions},
-  link_counter{"virga_link_refused_frames_total", "Sound frames with contents beyond a limit", &link_counts::refused_frames},
+  link_counter{"virga_link_stale_incarnations_total", "Requests for an instance that no longer runs",
+               &link_counts::stale_incarnations},
+  link_counter{"virga_link_stale_epochs_total", "Requests of a placement that a newer one replaced",
+               &link_counts::stale_epochs},
+  link_counter{"virga_link_foreign_sessions_total", "Requests for sessions that the peer never opened",
+               &link_counts::foreign_sessions},
+  link_counter{"virga_link_refused_frames_total", "Sound frames with contents beyond a limit",
+               &link_counts::refused_frames},
   link_counter{"virga_link_late_answers_total", "Answers that nobody waited for any more", &link_counts::late_answers},
   link_counter{"virga_link_lost_answers_total", "Answers that could not be sent", &link_counts::lost_answers},
   link_counter{"virga_link_sent_bytes_total", "Bytes of data frames sent", &link_counts::bytes_out},
@@ -65,7 +70,8 @@ private:
 };
 
 void add_gateway(families& f, const node_status& s, const gateway_counts& c) {
-  f.gauge("virga_node_ready", "1: the node serves all that it should").add({{"node", s.name}, {"site", s.site}}, s.ready ? 1.0 : 0.0);
+  f.gauge("virga_node_ready", "1: the node serves all that it should")
+    .add({{"node", s.name}, {"site", s.site}}, s.ready ? 1.0 : 0.0);
   f.gauge("virga_answers_running", "Answers that this gateway makes now").add({}, std::uint64_t{c.answering});
   f.gauge("virga_answers_limit", "Answers that it may make at once").add({}, std::uint64_t{c.answering_limit});
   f.counter("virga_requests_total", "Requests taken").add({}, c.requests);

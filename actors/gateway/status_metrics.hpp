@@ -1,4 +1,5 @@
-// actors/gateway/status_metrics.hpp: the node's status as metric families: engines, roles, mailboxes, links. Private to metrics.cpp.
+// actors/gateway/status_metrics.hpp: the node's status as metric families: engines, roles, mailboxes, links. Private to
+// metrics.cpp.
 #pragma once
 
 #include "actors/gateway/status_json.hpp"

@@ -51,6 +51,7 @@ void apply(const flow_change& change, flow_shape& shape);
 /// Changes the shape of the link to a peer and calls `done`, on any thread, with what it is then; with nothing where no
 /// shaper stands before that peer.
 using link_reshaper =
-  std::function<void(const std::string& peer_node, const shape_change& what, std::function<void(std::optional<link_shape>)> done)>;
+  std::function<void(const std::string& peer_node, const shape_change& what,
+                     std::function<void(std::optional<link_shape>)> done)>;
 
 } // namespace virga

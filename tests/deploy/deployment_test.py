@@ -1,5 +1,6 @@
 """virga up, down, status and chat with real processes. usage: deployment_test.py VIRGA [TEST...]"""
 import os
+import pathlib
 import signal
 import socket
 import sys
@@ -67,6 +68,19 @@ class Deployment(unittest.TestCase):
         follower.send_signal(signal.SIGINT)
         self.assertIn("node edge-1 has ended", follower.communicate(timeout=10)[0])
         self.assertIn("looked-for", self.toy.run("logs", "--deployment", "toy", "-n", "1000").stdout, "also when it has ended")
+
+    def test_rounds_of_up_and_down_leave_nothing(self):
+        """VIRGA_ROUNDS=100 for many."""
+        def temporary():
+            return {p.name for p in pathlib.Path(tempfile.gettempdir()).iterdir() if "virga" in p.name} | set(os.listdir("/dev/shm"))
+
+        before = temporary()
+        for i in range(int(os.environ.get("VIRGA_ROUNDS", "5"))):
+            self.up()
+            if i % 2 == 0:  # every other time while it answers
+                self.toy.start("chat", "--strategy", "split", "--message", "w4 w5", "--max-tokens", "40")
+            self.down()
+        self.assertEqual(temporary(), before)
 
     def test_up_again_changes_nothing(self):
         self.up()
