@@ -52,6 +52,8 @@ void tls_socket::shake_hands() {
   auto why = SSL_get_error(ssl_.get(), result);
   auto failed = result != 1 && why != SSL_ERROR_WANT_READ;
   state_ = failed ? fail() : state::fine;
+  if (auto wrong = SSL_get_verify_result(ssl_.get()); failed && wrong != X509_V_OK)
+    error_ += std::string(": ") + X509_verify_cert_error_string(wrong) + "; `virga certs` makes new ones";
   auto sentence = state_ == state::ended ? "the peer closed the connection" : error_;
   auto sent = flush();  // also the alert that tells the peer
   if (failed || state_ == state::broken)

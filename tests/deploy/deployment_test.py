@@ -77,9 +77,10 @@ class Deployment(unittest.TestCase):
         before = temporary()
         for i in range(int(os.environ.get("VIRGA_ROUNDS", "5"))):
             self.up()
-            if i % 2 == 0:  # every other time while it answers
-                self.toy.start("chat", "--strategy", "split", "--message", "w4 w5", "--max-tokens", "40")
-            self.down()
+            chats = [self.toy.start("chat", "--strategy", "split", "--message", "w4 w5", "--max-tokens", "40")] if i % 2 else []
+            self.down()  # every other time while it answers
+            for chat in chats:
+                chat.communicate(timeout=20)
         self.assertEqual(temporary(), before)
 
     def test_up_again_changes_nothing(self):

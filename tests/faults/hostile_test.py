@@ -4,8 +4,10 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -99,6 +101,61 @@ class Hostile(unittest.TestCase):
         self.assertTrue(wait_until(self.all_answer), self.toy.status())
         self.assertEqual(self.toy.pid("edge-1"), pid)
         self.down()
+
+    def why_alone(self, cloud_certs: str, cloud_text=lambda text: text) -> str:
+        """Runs the cloud with these certificates or that manifest; @returns what the edge says of its link after a while."""
+        manifest = (self.toy.folder / "toy.yaml").read_text()
+        (self.toy.folder / "cloud.yaml").write_text(cloud_text(manifest.replace("certs: certs", "certs: " + cloud_certs)))
+        nodes = [self.toy.start("node", "--manifest", "cloud.yaml", "--name", "cloud-1"),
+                 self.toy.start("node", "--manifest", "toy.yaml", "--name", "edge-1")]
+        url = f"http://127.0.0.1:{self.toy.gateway}/status"
+
+        def peer():
+            try:
+                return json.load(urllib.request.urlopen(url, timeout=2))["peers"][0]
+            except (OSError, IndexError):  # not there yet
+                return {"up": False, "reason": ""}
+
+        try:
+            self.assertTrue(wait_until(lambda: peer()["up"] or peer()["reason"] not in ("", "not connected yet"), 10), peer())
+            time.sleep(0.5)
+            now = peer()
+            self.assertEqual(self.ask("edge")[0], 200)
+            self.assertEqual(self.ask("split")[0], 200 if now["up"] else 503)
+            return "up" if now["up"] else now["reason"]
+        finally:
+            for n in nodes:
+                n.terminate()
+            output = [n.communicate(timeout=20)[0] for n in nodes]
+            self.assertEqual([n.returncode for n in nodes], [0, 0], output)
+
+    def test_a_cloud_that_cannot_prove_its_name_or_has_another_model_is_refused_with_a_sentence(self):
+        self.toy.write_manifest(lambda text: text + "security: {certs: certs}\n")
+        for folder in ("certs", "foreign", "expired", "stolen"):
+            self.assertEqual(self.toy.run("certs", "toy.yaml", "--out", folder).returncode, 0)
+        root = self.toy.folder
+        for folder in ("expired", "stolen"):
+            for name in ("ca.pem", "ca.key", "cloud-1.pem", "cloud-1.key"):
+                shutil.copy(root / "certs" / name, root / folder / name)
+        request = subprocess.run(["openssl", "x509", "-in", "certs/cloud-1.pem", "-signkey", "certs/cloud-1.key", "-x509toreq"],
+                                 cwd=root, capture_output=True, check=True).stdout
+        extensions = root / "names.cnf"
+        extensions.write_text("subjectAltName=DNS:cloud-1,DNS:cloud.site.virga\n")
+        subprocess.run(["openssl", "x509", "-req", "-CA", "certs/ca.pem", "-CAkey", "certs/ca.key", "-days", "-1", "-extfile", extensions,
+                        "-out", "expired/cloud-1.pem"], cwd=root, input=request, capture_output=True, check=True)
+        for name in ("pem", "key"):  # what belongs to the edge, as if it were the cloud's
+            shutil.copy(root / f"certs/edge-1.{name}", root / f"stolen/cloud-1.{name}")
+        self.assertEqual(self.why_alone("certs"), "up")
+        refused = "the TLS handshake failed: certificate verify failed: "
+        for folder, why in (("foreign", refused), ("expired", refused + "certificate has expired"),
+                            ("stolen", "its certificate is for edge-1, edge-1.site.virga, the manifest expects cloud-1 of site cloud")):
+            self.assertIn(why, self.why_alone(folder))
+        other = root / "other"
+        shutil.copytree(root / "model", other)
+        config = json.loads((other / "config.json").read_text())
+        (other / "config.json").write_text(json.dumps({**config, "rope_theta": 20000.0}))
+        said = self.why_alone("certs", lambda text: text.replace("model: model, stages", "model: other, stages"))
+        self.assertRegex(said, "cloud-1 has the model [0-9a-f]{64}, this side has [0-9a-f]{64}")
 
     def test_a_cloud_that_is_killed_while_it_comes_back_comes_back(self):
         self.up()
