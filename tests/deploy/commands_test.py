@@ -10,13 +10,11 @@ import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 import urllib.request
 
-from toy import SOURCE, Toy, wait_until
+from toy import SOURCE, ToyTest, wait_until
 
-VIRGA = ""
 FAMILIES = SOURCE / "tests/parity/fixtures/families"
 
 
@@ -39,20 +37,7 @@ def in_two_files(model):
     (model / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
 
 
-class Commands(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
-        self.toy = Toy(VIRGA, self.folder.name)
-
-    def tearDown(self):
-        self.toy.end()
-        self.folder.cleanup()
-
-    def ok(self, *arguments, **options):
-        result = self.toy.run(*arguments, **options)
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-        return result
-
+class Commands(ToyTest):
     def refused(self, *arguments, **options):
         result = self.toy.run(*arguments, **options)
         self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
@@ -139,7 +124,7 @@ class Commands(unittest.TestCase):
         self.assertNotIn("<|begin", self.ok("tokenize", "--model", llama, "--decode", "--skip-special", input=str(ids[0])).stdout)
         self.assertIn("token id 999999 is not in the tokenizer", self.refused("tokenize", "--model", llama, "--decode", input="1,999999"))
         self.assertIn("tokenizer.json: cannot be read", self.refused("tokenize", "--model", ".", input="x"))
-        broken = subprocess.run([VIRGA, "tokenize", "--model", llama], input=b"ab\xff", capture_output=True)
+        broken = subprocess.run([self.virga, "tokenize", "--model", llama], input=b"ab\xff", capture_output=True)
         self.assertEqual(broken.returncode, 2)
         self.assertIn(b"no UTF-8 from byte 2", broken.stderr)
 
@@ -279,5 +264,5 @@ def read(url: str) -> str:
 
 
 if __name__ == "__main__":
-    VIRGA = sys.argv.pop(1)
+    ToyTest.virga = sys.argv.pop(1)
     unittest.main(verbosity=2)

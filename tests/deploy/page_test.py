@@ -1,25 +1,14 @@
 """The page at `/` in a real browser. usage: page_test.py VIRGA [TEST...]"""
 import json
 import sys
-import tempfile
 import unittest
 import urllib.request
 
 from browser import BROWSER, Browser
-from toy import Toy, wait_until
-
-VIRGA = ""
+from toy import ToyTest, wait_until
 
 
-class Page(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
-        self.toy = Toy(VIRGA, self.folder.name)
-
-    def tearDown(self):
-        self.toy.end()
-        self.folder.cleanup()
-
+class Page(ToyTest):
     def ask(self, strategy: str, name: str):
         body = json.dumps({"model": "virga/" + strategy, "messages": [{"role": "user", "content": "w4 w5"}], "max_tokens": 8})
         request = urllib.request.Request(f"http://127.0.0.1:{self.toy.gateway}/v1/chat/completions", body.encode(),
@@ -47,5 +36,5 @@ class Page(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    VIRGA = sys.argv.pop(1)
+    ToyTest.virga = sys.argv.pop(1)
     unittest.main(verbosity=2)

@@ -5,7 +5,9 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -124,6 +126,33 @@ class Toy:
     def end(self) -> None:
         for pid in self.processes():
             os.kill(pid, 9)
+
+
+class ToyTest(unittest.TestCase):
+    """Each test has a deployment of its own, gone with it. The file's last lines give `virga`."""
+
+    virga = ""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
+        self.toy = Toy(self.virga, self.folder.name)
+
+    def tearDown(self):
+        self.toy.end()
+        self.folder.cleanup()
+
+    def ok(self, *arguments, **options) -> subprocess.CompletedProcess:
+        result = self.toy.run(*arguments, **options)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result
+
+    def up(self):
+        return self.ok("up", "toy.yaml")
+
+    def down(self):
+        result = self.ok("down")
+        self.assertEqual(self.toy.leftovers(), [])
+        return result
 
 
 def wait_until(condition, limit_s: float = 20.0) -> bool:

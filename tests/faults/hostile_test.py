@@ -9,39 +9,20 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "deploy"))
-from toy import Toy, wait_until  # noqa: E402
-
-VIRGA = ""
+from toy import ToyTest, wait_until  # noqa: E402
 
 
 def resident_mb(pid: int) -> float:
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
-class Hostile(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="virga-test-")
-        self.toy = Toy(VIRGA, self.folder.name)
-
-    def tearDown(self):
-        self.toy.end()
-        self.folder.cleanup()
-
-    def up(self):
-        result = self.toy.run("up", "toy.yaml")
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-
-    def down(self):
-        self.assertEqual(self.toy.run("down").returncode, 0)
-        self.assertEqual(self.toy.leftovers(), [])
-
+class Hostile(ToyTest):
     def ask(self, strategy: str, max_tokens: int = 8) -> tuple:
         """Status and text; the status is 0 when there was no HTTP answer."""
         body = json.dumps({"model": "virga/" + strategy, "prompt": "w4 w5 w6", "max_tokens": max_tokens}).encode()
@@ -187,5 +168,5 @@ class Hostile(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    VIRGA = sys.argv.pop(1)
+    ToyTest.virga = sys.argv.pop(1)
     unittest.main(verbosity=2)
