@@ -91,15 +91,16 @@ using engine_actor = engine::extend_with<caf::typed_actor<
 // -- stubs -------------------------------------------------------------------------------------------------------------
 
 /// A role's STUB: Role's interface and this. Bounded pending table; one tick fails what is overdue; a lost target fails
-/// everything pending with ec::peer_unreachable at once; calls without a target are answered so too.
+/// everything that it was asked with ec::peer_unreachable at once; calls without a target are answered so too. A role with
+/// replicas has one stub that knows a way to each; a session stays with its replica while that runs.
 template <class Role>
 using stub_of = typename Role::template extend_with<caf::typed_actor<
   // An answer of the target, passed to whoever waits for it; late ones are dropped and counted.
   caf::reacts_to<answer>,
-  // The role runs (again): here is its handle and incarnation.
-  caf::reacts_to<target_atom, Role, std::uint64_t>,
-  // The role is gone; the text says why.
-  caf::reacts_to<lost_atom, std::string>,
+  // The role runs (again): here is its handle and incarnation. The first number says which replica it is, from 0.
+  caf::reacts_to<target_atom, std::uint32_t, Role, std::uint64_t>,
+  // The replica of this number is gone; the text says why.
+  caf::reacts_to<lost_atom, std::uint32_t, std::string>,
   // Fails what is overdue.
   caf::reacts_to<tick_atom>>>;
 

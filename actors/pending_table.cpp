@@ -2,15 +2,15 @@
 
 namespace virga {
 
-bool pending_table::add(const header& hdr, sink reply) {
+bool pending_table::add(const header& hdr, sink reply, std::size_t way) {
   auto it = entries_.find(key_of(hdr));
   if (it != entries_.end()) {
-    it->second = {hdr, std::move(reply)};
+    it->second = {hdr, std::move(reply), way};
     return true;
   }
   if (entries_.size() >= max_)
     return false;
-  entries_.emplace(key_of(hdr), entry{hdr, std::move(reply)});
+  entries_.emplace(key_of(hdr), entry{hdr, std::move(reply), way});
   return true;
 }
 
@@ -24,10 +24,11 @@ std::optional<sink> pending_table::take(const header& hdr, bool last) {
   return reply;
 }
 
-std::vector<pending_table::entry> pending_table::expire(time_point now) {
+template <class Which>
+std::vector<pending_table::entry> pending_table::remove(Which which) {
   std::vector<entry> out;
   for (auto it = entries_.begin(); it != entries_.end();) {
-    if (it->second.hdr.deadline > now) {
+    if (!which(it->second)) {
       ++it;
       continue;
     }
@@ -37,12 +38,12 @@ std::vector<pending_table::entry> pending_table::expire(time_point now) {
   return out;
 }
 
-std::vector<pending_table::entry> pending_table::drain() {
-  std::vector<entry> out;
-  for (auto& [key, e] : entries_)
-    out.push_back(std::move(e));
-  entries_.clear();
-  return out;
+std::vector<pending_table::entry> pending_table::expire(time_point now) {
+  return remove([now](const entry& e) { return e.hdr.deadline <= now; });
+}
+
+std::vector<pending_table::entry> pending_table::drain(std::size_t way) {
+  return remove([way](const entry& e) { return e.way == way; });
 }
 
 } // namespace virga

@@ -24,6 +24,7 @@ public:
   struct entry {
     header hdr;
     sink reply;
+    std::size_t way = 0;  ///< that the call went
   };
 
   explicit pending_table(std::size_t max) : max_(max) {}
@@ -32,7 +33,7 @@ public:
   std::size_t size() const { return entries_.size(); }
 
   /// @returns false when the table is full. A call with the key of a waiting one takes its place: the asker repeats itself.
-  bool add(const header& hdr, sink reply);
+  bool add(const header& hdr, sink reply, std::size_t way = 0);
 
   /// Who waits for this answer; forgotten when it is the last one. Nobody: late, repeated or of another placement.
   std::optional<sink> take(const header& hdr, bool last);
@@ -40,10 +41,13 @@ public:
   /// Removes and returns the calls whose deadline has passed.
   std::vector<entry> expire(time_point now);
 
-  /// Removes and returns all calls, in the order of their keys.
-  std::vector<entry> drain();
+  /// Removes and returns all calls that went this way, in the order of their keys.
+  std::vector<entry> drain(std::size_t way = 0);
 
 private:
+  template <class Which>
+  std::vector<entry> remove(Which which);
+
   std::size_t max_;
   std::map<call_key, entry> entries_;
 };

@@ -1,5 +1,7 @@
 // actors/stub.hpp: the local stand-in of a role. Lives as long as its node, whatever becomes of the role.
 //
+// With replicas behind it, it chooses one for each session (placements.hpp).
+//
 // Promises to its asker: every call (but cancel and close_session) gets its answers or one failure, at the latest one
 // tick after its deadline. Promises to its target: at most `max_pending` calls at once.
 #pragma once
@@ -7,6 +9,7 @@
 #include "actors/answers.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/pending_table.hpp"
+#include "actors/placements.hpp"
 #include "actors/planted.hpp"
 
 #include <caf/delegated.hpp>
@@ -23,81 +26,115 @@ struct stub_options {
   std::size_t max_pending = 1024;  ///< more: ec::queue_full
   caf::timespan tick = std::chrono::milliseconds(50);  ///< how late a deadline may be noticed
   planted_bug planted = planted_bug::none;
+  std::size_t ways = 1;  ///< replicas of the role at most
 };
 
 template <class Role>
 struct stub_state {
   using pointer = typename stub_of<Role>::pointer;
 
-  explicit stub_state(pointer self_ptr) : self(self_ptr), pending(0) {}
+  /// A replica of the role, wherever it is.
+  struct way {
+    Role target{};
+    std::uint64_t incarnation = 0;
+    std::string reason = "it has not started yet";
+  };
+
+  explicit stub_state(pointer self_ptr) : self(self_ptr), pending(0), placed(1) {}
+
+  void start(stub_options o) {
+    options = std::move(o);
+    pending = pending_table{options.max_pending};
+    placed = placements{options.ways};
+    ways.resize(options.ways);
+  }
 
   /// A call: remembered and passed on, or refused.
   template <class T>
   void ask(call<T>& c) {
-    stamp(c.hdr);
-    if (!target)
-      return fail_to(c.reply, c.hdr, ec::peer_unreachable, options.name + " is not reachable: " + reason);
-    if (!pending.add(c.hdr, c.reply))
+    const auto at = way_of(c.hdr);
+    if (!at)
+      return fail_to(c.reply, c.hdr, ec::peer_unreachable, options.name + " is not reachable: " + ways[0].reason);
+    stamp(c.hdr, ways[*at]);
+    if (!pending.add(c.hdr, c.reply, *at))
       return fail_to(c.reply, c.hdr, ec::queue_full, options.name + ": too many calls are waiting", 100);
     ensure_tick();
-    self->send(target, call<T>{c.hdr, std::move(c.body), sink{self}});
+    self->send(ways[*at].target, call<T>{c.hdr, std::move(c.body), sink{self}});
   }
 
   /// A word that is not answered: passed on while there is someone to hear it.
   template <class T>
   void tell(call<T>& c) {
-    stamp(c.hdr);
-    if (target)
-      self->send(target, std::move(c));
+    const auto hdr = c.hdr;
+    if (const auto at = replicated() ? placed.find(hdr.session) : way_of(hdr)) {
+      stamp(c.hdr, ways[*at]);
+      self->send(ways[*at].target, std::move(c));
+    }
+    if (std::is_same_v<T, close_session>)
+      placed.release(hdr);
   }
 
   void pass(answer& a) {
+    if (options.kind == role::session_host && a.last)
+      placed.release(a.hdr);
     if (auto to = pending.take(a.hdr, a.last))
       self->send(*to, std::move(a));
     else
       ++dropped;
   }
 
-  void retarget(const Role& to, std::uint64_t new_incarnation) {
-    if (target && new_incarnation != incarnation)
-      fail_all("it was restarted");
-    target = to;
-    incarnation = new_incarnation;
+  void retarget(std::size_t at, const Role& to, std::uint64_t incarnation) {
+    auto& w = ways.at(at);
+    if (w.target && incarnation != w.incarnation)
+      fail_all(at, "it was restarted");
+    w.target = to;
+    w.incarnation = incarnation;
+    placed.rise(at);
   }
 
-  void lose(const std::string& why) {
-    target = Role{};
-    reason = why;
+  void lose(std::size_t at, const std::string& why) {
+    ways.at(at).target = Role{};
+    ways[at].reason = why;
+    placed.fall(at);
     if (options.planted != planted_bug::lost_pending)
-      fail_all(why);
+      fail_all(at, why);
   }
 
   void expire() {
     ticking = false;
     for (auto& e : pending.expire(self->clock().now()))
       fail_to(e.reply, e.hdr, ec::deadline_exceeded, options.name + " did not answer before the deadline");
-    if (!pending.empty())
+    placed.expire(self->clock().now());
+    if (!pending.empty() || !placed.empty())
       ensure_tick();
   }
 
   pointer self;
   stub_options options;
   pending_table pending;
-  Role target;
-  std::uint64_t incarnation = 0;
-  std::string reason = "it has not started yet";
+  placements placed;
+  std::vector<way> ways;
   std::uint64_t dropped = 0;  ///< answers nobody waited for
 
 private:
-  void stamp(header& hdr) {
+  bool replicated() const { return ways.size() > 1; }
+
+  /// Which replica; a single one is no choice, and nothing about its sessions is kept.
+  std::optional<std::size_t> way_of(const header& hdr) {
+    if (replicated())
+      return placed.place(hdr);
+    return ways[0].target ? std::optional<std::size_t>{0} : std::nullopt;
+  }
+
+  void stamp(header& hdr, const way& to) {
     if (options.kind == role::node)
       return;
     hdr.target = options.kind;
-    hdr.incarnation = incarnation;
+    hdr.incarnation = to.incarnation;
   }
 
-  void fail_all(const std::string& why) {
-    for (auto& e : pending.drain())
+  void fail_all(std::size_t at, const std::string& why) {
+    for (auto& e : pending.drain(at))
       fail_to(e.reply, e.hdr, ec::peer_unreachable, options.name + " was lost: " + why);
   }
 
@@ -144,8 +181,10 @@ typename stub_of<Role>::behavior_type stub_behavior(stub_state<Role>& st, std::t
           [&st](call<Told>& c) { st.tell(c); }...,
           std::move(more)...,
           [&st](answer& a) { st.pass(a); },
-          [&st](target_atom, const Role& to, std::uint64_t incarnation) { st.retarget(to, incarnation); },
-          [&st](lost_atom, const std::string& why) { st.lose(why); },
+          [&st](target_atom, std::uint32_t at, const Role& to, std::uint64_t incarnation) {
+            st.retarget(at, to, incarnation);
+          },
+          [&st](lost_atom, std::uint32_t at, const std::string& why) { st.lose(at, why); },
           [&st](tick_atom) { st.expire(); }};
 }
 
@@ -156,14 +195,14 @@ template <class Role>
 typename stub_of<Role>::behavior_type make_stub(typename stub_of<Role>::template stateful_pointer<stub_state<Role>> self,
                                                 stub_options options) {
   auto& st = self->state;
-  st.pending = pending_table{options.max_pending};
-  st.options = std::move(options);
+  st.start(std::move(options));
   auto* asked = static_cast<typename calls_of<Role>::asked*>(nullptr);
   auto* told = static_cast<typename calls_of<Role>::told*>(nullptr);
   if constexpr (std::is_same_v<Role, engine>)
     return detail::stub_behavior<Role>(st, asked, told, [&st](forget_atom a, std::uint64_t owner) {
-      if (st.target)
-        st.self->send(st.target, a, owner);
+      for (auto& w : st.ways)
+        if (w.target)
+          st.self->send(w.target, a, owner);
     });
   else
     return detail::stub_behavior<Role>(st, asked, told);

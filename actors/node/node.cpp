@@ -55,9 +55,9 @@ void node_state::retarget_remotes() {
       return;
     at = now;
     if (now)
-      self->send(stub, target_atom::value, as_role(links_[now->via]), now->incarnation);
+      self->send(stub, target_atom::value, std::uint32_t{0}, as_role(links_[now->via]), now->incarnation);
     else
-      self->send(stub, lost_atom::value, peers_->why_not(kind));
+      self->send(stub, lost_atom::value, std::uint32_t{0}, peers_->why_not(kind));
   };
   aim(role::session_host, remote_sessions_at_, remote_sessions_, [](auto& l) { return session_host{l}; });
   aim(role::verifier, remote_verifier_at_, remote_verifier_, [](auto& l) { return verifier{l}; });

@@ -57,11 +57,11 @@ child& node_state::supervise(std::string name, end_order order, stub_of<Role> st
   c.loads = std::is_same_v<Role, engine>;
   c.spawn = [this, stub, make](std::uint64_t incarnation) {
     auto actor = make(incarnation);
-    self->send(stub, target_atom::value, Role{actor}, incarnation);
+    self->send(stub, target_atom::value, std::uint32_t{0}, Role{actor}, incarnation);
     return caf::actor_cast<caf::actor>(actor);
   };
   c.lost = [this, stub, owner_at](std::uint64_t incarnation, const std::string& why) {
-    self->send(stub, lost_atom::value, why);
+    self->send(stub, lost_atom::value, std::uint32_t{0}, why);
     if (owner_at && config.planted != planted_bug::leaked_sequences)
       self->send(owner_at->stub, forget_atom::value, incarnation);
   };

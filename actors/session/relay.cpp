@@ -10,6 +10,7 @@ namespace virga {
 
 void relay_state::start(relay_options o) {
   options_ = std::move(o);
+  asker_ = asker{options_.hdr, options_.client};
   begun_ = self->clock().now();
   if (options_.hdr.deadline <= begun_)
     return fail(ec::deadline_exceeded, "the deadline passed before the request began");
@@ -20,7 +21,7 @@ void relay_state::start(relay_options o) {
 
 header relay_state::placement() const {
   auto hdr = options_.hdr;
-  hdr.epoch += attempts_ * relay_epochs;
+  hdr.epoch += attempts_ * (options_.across_link ? link_epochs : site_epochs);
   return hdr;
 }
 
@@ -56,7 +57,7 @@ void relay_state::on_tokens(tokens& piece) {
   tail_ = piece.ids.empty();
   ids_.insert(ids_.end(), piece.ids.begin(), piece.ids.end());
   retries_.progressed();
-  reply_to(options_.client, options_.hdr, std::move(piece), false);
+  asker_.tell(std::move(piece));
 }
 
 void relay_state::on_outcome(outcome end) {
@@ -93,6 +94,12 @@ void relay_state::on_cancel() {
     fail(ec::cancelled, "the client went away");
 }
 
+/// Its asker is a relay too, and has found it again.
+void relay_state::resume(call<generate>& c) {
+  if (!asker_.returned(c, ids_.size()))
+    fail(ec::bad_request, "answered: it has tokens that this session never told");
+}
+
 void relay_state::fail(ec code, std::string text, std::uint64_t detail) {
   if (attempts_ > 0)  // also between two askings: the peer's session may live
     self->send(options_.peer, call<cancel>{placement(), cancel{}, sink{self}});
@@ -112,11 +119,12 @@ void relay_state::finish(outcome end) {
     std::chrono::duration_cast<std::chrono::microseconds>(self->clock().now() - begun_).count());
   auto elsewhere = end.queue_us + end.compute_us + end.link_us;
   end.link_us += took - std::min(took, elsewhere);
-  end.round_trips += attempts_;  // the prompt out, the answer back
+  if (options_.across_link)
+    end.round_trips += attempts_;  // the prompt out, the answer back
   end.bytes_up += wire_.bytes_up;
   end.bytes_down += wire_.bytes_down;
   end.completion_tokens = static_cast<std::uint32_t>(ids_.size());
-  reply_to(options_.client, options_.hdr, std::move(end));
+  asker_.end(std::move(end));
   self->quit();
 }
 
@@ -127,7 +135,7 @@ session::behavior_type make_relay(session::stateful_pointer<relay_state> self, r
           [&st](begin_atom) { st.ask(); },
           [&st](tick_atom) { st.on_deadline(); },
           [&st](call<cancel>&) { st.on_cancel(); },
-          [&st](call<generate>& c) { fail_to(c.reply, c.hdr, ec::bad_request, "this session runs at the peer already"); }};
+          [&st](call<generate>& c) { st.resume(c); }};
 }
 
 } // namespace virga

@@ -1,21 +1,20 @@
-// actors/session/relay.hpp: a request whose session lives at the peer (`cloud`, asked at an edge). It stands for that session
-// here: what came over the link stays when the link is lost, and the answer goes on where it stopped.
+// actors/session/relay.hpp: a request whose session lives elsewhere: at the peer (`cloud`, asked at an edge), or on another node
+// of the site (asked at its front). It stands for that session here: what came stays when the way is lost, and the answer goes
+// on where it stopped.
 //
 //   asking --tokens--> asking --outcome--> ended
 //     ^                  |
-//     +----- lost -------+   asks again with the tokens it has, epoch + relay_epochs
+//     +----- lost -------+   asks again with the tokens it has and a higher epoch
 //
-// The peer's host still has the session: it tells what is missing and goes on. It has not: a new one begins behind the
+// The host there still has the session: it tells what is missing and goes on. It has not: a new one begins behind the
 // tokens. Either way the client gets each token once (design.md section 6: noise is keyed by position).
 #pragma once
 
+#include "actors/session/asker.hpp"
 #include "actors/session/retries.hpp"
 #include "actors/session/session_host.hpp"
 
 namespace virga {
-
-/// Between two of a relay's epochs lie those of the placements that the peer's session makes.
-inline constexpr std::uint32_t relay_epochs = 4096;
 
 struct relay_options {
   header hdr;
@@ -23,6 +22,7 @@ struct relay_options {
   sink client;
   session_host peer;  ///< a stub
   session_config config;
+  bool across_link = true;  ///< false: to another node of the site
 };
 
 struct relay_state {
@@ -33,6 +33,7 @@ struct relay_state {
   void on_answer(answer& a);
   void on_deadline();
   void on_cancel();
+  void resume(call<generate>& c);
 
   session::pointer self;
 
@@ -46,6 +47,7 @@ private:
   header placement() const;
 
   relay_options options_;
+  asker asker_;
   std::vector<token_id> ids_;  ///< of the answer so far
   bool tail_ = false;          ///< the text behind the last token is told
   retries retries_;

@@ -13,6 +13,7 @@ session_state::session_state(session::pointer self_ptr) : self(self_ptr) {}
 
 void session_state::start(session_options o) {
   options_ = std::move(o);
+  asker_ = asker{options_.hdr, options_.client};
   epoch_ = options_.hdr.epoch;
   auto& view = options_.source.view;
   auto& request = options_.request;
@@ -152,15 +153,9 @@ void session_state::emit(const tokens& piece) {
     if (stopped_)
       break;
   }
-  tell(std::move(out));
+  asker_.tell(std::move(out));
   if (stopped_)
     stop_source();
-}
-
-void session_state::tell(tokens piece) {
-  if (options_.may_resume)
-    told_.push_back(piece);
-  reply_to(options_.client, options_.hdr, std::move(piece), false);
 }
 
 /// What each adds behind the token before it: many vocabularies write the space between two words with neither.
@@ -180,17 +175,10 @@ void session_state::name_tokens(token_logprobs& of) const {
   std::ranges::for_each(of.top, name);
 }
 
-/// Its client has found it again, perhaps on another way.
+/// Its asker has found it again, perhaps on another way.
 void session_state::resume(call<generate>& c) {
-  fail_to(options_.client, options_.hdr, ec::stale_epoch, "its asker came back another way", c.hdr.epoch);
-  options_.hdr.epoch = c.hdr.epoch;
-  options_.hdr.unit = c.hdr.unit;
-  options_.client = c.reply;
-  if (c.body.answered.size() > emitted_.size())
-    return fail(ec::bad_request, "answered: it has tokens that this session never told");
-  for (auto& piece : told_)
-    if (piece.position >= c.body.answered.size())
-      reply_to(options_.client, options_.hdr, piece, false);
+  if (!asker_.returned(c, emitted_.size()))
+    fail(ec::bad_request, "answered: it has tokens that this session never told");
 }
 
 /// A stop string was found: the text is complete. The source says where and how long it was made.
@@ -261,7 +249,7 @@ void session_state::finish_text(outcome& end) {
   if (last.stopped)
     end.finish = finish_reason::stop;
   if (auto rest = last.text + stops_.finish(); !rest.empty())
-    tell({emitted_.size(), {}, std::move(rest)});
+    asker_.tell({emitted_.size(), {}, std::move(rest)});
 }
 
 void session_state::finish(outcome end) {
@@ -278,7 +266,7 @@ void session_state::finish(outcome end) {
   end.bytes_down = wire_.bytes_down;
   spdlog::info("request {} session {} ended: {}, {} tokens, {} placements", options_.request.request_id,
                to_string(options_.hdr.session), to_string(end.error), end.completion_tokens, attempts_);
-  reply_to(options_.client, options_.hdr, std::move(end));
+  asker_.end(std::move(end));
   if (ended_)
     self->quit();
 }

@@ -8,6 +8,7 @@
 // text does not depend on how often it was placed (design.md section 6).
 #pragma once
 
+#include "actors/session/asker.hpp"
 #include "actors/session/retries.hpp"
 #include "actors/session/session_host.hpp"
 #include "models/stop_strings.hpp"
@@ -21,7 +22,6 @@ struct session_options {
   strategy_source source;
   session_config config;
   std::string node;
-  bool may_resume = false;  ///< its asker is a relay: what was told is kept for it, at most the context's tokens
 };
 
 struct session_state {
@@ -43,7 +43,6 @@ private:
   bool tokenize();  ///< false: it has failed
   bool adopt(const std::vector<token_id>& answered);  ///< false: it has failed
   void emit(const tokens& piece);
-  void tell(tokens piece);
   void name_tokens(token_logprobs& of) const;
   void stop_source();
   void finish_stopped(outcome end);
@@ -59,7 +58,7 @@ private:
   models::stop_strings stops_{{}};
   std::vector<token_id> prompt_;
   std::vector<token_id> emitted_;
-  std::vector<tokens> told_;  ///< for a client that lost some
+  asker asker_;
   std::size_t placed_at_ = 0;  ///< tokens emitted when the current placement began
   std::uint32_t attempts_ = 0;
   std::uint32_t epoch_ = 0;

@@ -41,7 +41,7 @@ void session_host_state::accept(call<generate>& request) {
 /// Of a session that runs: its asker has lost it and finds it again.
 void session_host_state::resume(call<generate>& request) {
   auto& known = sessions.at(request.hdr.session);
-  if (known.hdr.epoch < relay_epochs || request.hdr.epoch <= known.hdr.epoch)
+  if (known.hdr.epoch < site_epochs || request.hdr.epoch <= known.hdr.epoch)
     return fail_to(request.reply, request.hdr, ec::bad_request,
                    "session " + to_string(request.hdr.session) + " runs already");
   known.hdr = request.hdr;
@@ -79,13 +79,12 @@ session session_host_state::spawn_for(call<generate>& request) {
   if (!local && std::ranges::count(options.relayed.hows, how) == 0)
     return {};
   spdlog::info("request {} session {} strategy {} begins at {}", request.body.request_id,
-               to_string(request.hdr.session), to_string(how), local ? options.node : "the peer");
+               to_string(request.hdr.session), to_string(how), local ? options.node : options.relayed.across_link ? "the peer" : "another node of the site");
   if (!local)
     return self->spawn(make_relay, relay_options{request.hdr, std::move(request.body), request.reply,
-                                                 options.relayed.peer, options.config});
+                                                 options.relayed.peer, options.config, options.relayed.across_link});
   return self->spawn(make_session, session_options{request.hdr, std::move(request.body), request.reply, *source,
-                                                   options.config, options.node,
-                                                   request.hdr.epoch >= relay_epochs});
+                                                   options.config, options.node});
 }
 
 void session_host_state::stop(call<cancel>& request) {

@@ -17,10 +17,11 @@ struct strategy_source {
   model_view view;
 };
 
-/// Strategies whose sessions live at the peer site, and its session host.
+/// Strategies whose sessions live elsewhere, and the session host there.
 struct relayed_strategies {
   std::vector<strategy> hows;
   session_host peer;  ///< a stub
+  bool across_link = true;  ///< false: on other nodes of the site
 };
 
 struct session_host_options {

@@ -112,13 +112,13 @@ void link_pair::connect(std::uint16_t port) {
   stub_options so;
   so.kind = role::verifier;
   stub_of<verifier> cloud_stub = cloud_sys_.spawn(make_stub<verifier>, so);
-  caf::anon_send(cloud_stub, target_atom::value, role, std::uint64_t{1});
+  caf::anon_send(cloud_stub, target_atom::value, std::uint32_t{0}, role, std::uint64_t{1});
   cloud_ = spawn_link(cloud_sys_, cloud_net_->host(cloud_sys_), options_of(accepting_end(), "cloud", "cloud"), factory(*cloud_net_),
                       cloud_node, {session_host{}, verifier{cloud_stub}});
   edge_ = spawn_link(edge_sys_, edge_net_->host(edge_sys_), options_of(dialing_end(port), "edge", "home"), factory(*edge_net_),
                      edge_node, {});
   stub_ = edge_sys_.spawn(make_stub<verifier>, so);
-  caf::anon_send(stub_, target_atom::value, verifier{edge_}, std::uint64_t{0});
+  caf::anon_send(stub_, target_atom::value, std::uint32_t{0}, verifier{edge_}, std::uint64_t{0});
   asker_ = edge_sys_.spawn([to = answers_]() -> sink::behavior_type {
     return {[to](answer& a) { to->put(std::move(a)); }};
   });

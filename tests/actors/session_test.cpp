@@ -359,12 +359,12 @@ TEST_CASE_METHOD(fixture, "an asker that comes back gets what it has not got, an
   g.how = strategy::split;
   g.prompt = "hi";
   g.max_tokens = 5;
-  auto hdr = ask_with(g, relay_epochs);
+  auto hdr = ask_with(g, link_epochs);
   token(0, 'a');
   token(1, 'b');
   auto second = make_log();
   auto back = listen(second);
-  hdr.epoch += relay_epochs;
+  hdr.epoch += link_epochs;
   g.answered = {'a'};
   caf::anon_send(host, call<generate>{hdr, g, back});
   run();
@@ -484,7 +484,7 @@ TEST_CASE_METHOD(relaying, "a relayed answer survives its link: each token is to
   advance(100ms);
   REQUIRE(asked->size() == 2);
   CHECK(asked->at(1).body.answered == std::vector<token_id>{1, 2});
-  CHECK(asked->at(1).hdr.epoch == asked->at(0).hdr.epoch + relay_epochs);
+  CHECK(asked->at(1).hdr.epoch == asked->at(0).hdr.epoch + link_epochs);
   say(tokens{1, {2}, "b"}, false);  // a repeat
   say(tokens{2, {3}, "c"}, false);
   say(tokens{3, {}, "!"}, false);
@@ -560,4 +560,36 @@ TEST_CASE_METHOD(relaying, "what the peer refuses and what the client cancels en
   REQUIRE(bodies<outcome>(log).size() == 1);
   CHECK(bodies<outcome>(log)[0].error == expected);
   CHECK(asked->size() == 1);
+}
+
+TEST_CASE_METHOD(relaying, "a relay is found again by the relay that asked it", "[actors][session]") {
+  generate g;
+  g.how = strategy::cloud;
+  g.prompt = "hi";
+  g.max_tokens = 5;
+  hdr.session = {0, 2};
+  hdr.epoch = link_epochs;
+  caf::anon_send(host, call<generate>{hdr, g, me});
+  run();
+  say(tokens{0, {1}, "a"}, false);
+  say(tokens{1, {2}, "b"}, false);
+  auto second = make_log();
+  auto back = listen(second);
+  g.answered = {1};
+  hdr.epoch += link_epochs;
+  caf::anon_send(host, call<generate>{hdr, g, back});
+  run();
+  say(tokens{2, {3}, "c"}, false);
+  outcome o;
+  o.finish = finish_reason::stop;
+  o.completion_tokens = 3;
+  say(o, true);
+  CHECK(asked->size() == 2);  // the other session's, and this one's only asking
+  REQUIRE(bodies<failure>(log).size() == 1);
+  CHECK(bodies<failure>(log)[0].code == ec::stale_epoch);
+  auto pieces = bodies<tokens>(second);
+  REQUIRE(pieces.size() == 2);
+  CHECK(pieces[0].text == "b");
+  CHECK(pieces[1].text == "c");
+  CHECK(bodies<outcome>(second).size() == 1);
 }

@@ -45,7 +45,7 @@ struct pair : sim {
     cloud_engine = start_engine("cloud", cloud, [=] { return make({{stage_kind::layers, cut, layers}}); });
     verify = sys.spawn(make_verifier, verifier_options{cloud_part, 11, "cloud", 64}, engine{cloud_engine});
     verifier_stub = sys.spawn(make_stub<verifier>, stub_options{role::verifier, "verifier"});
-    caf::anon_send(verifier_stub, target_atom::value, verifier{verify}, std::uint64_t{11});
+    caf::anon_send(verifier_stub, target_atom::value, std::uint32_t{0}, verifier{verify}, std::uint64_t{11});
 
     auto device_part = part;
     device_part.stage_count = static_cast<std::uint32_t>(device_stages(cut).size());
@@ -63,7 +63,7 @@ struct pair : sim {
     c.make = std::move(make);
     actor = sys.spawn(make_engine, std::move(c));
     auto stub = sys.spawn(make_stub<engine>, stub_options{role::node, "engine " + name});
-    caf::anon_send(stub, target_atom::value, engine{actor}, std::uint64_t{1});
+    caf::anon_send(stub, target_atom::value, std::uint32_t{0}, engine{actor}, std::uint64_t{1});
     return stub;
   }
 
@@ -203,7 +203,7 @@ TEST_CASE("after a lost link a session goes on from what both sides still hold",
   place(1, {});
   while (bodies<tokens>(log).size() < 3)
     REQUIRE(p.sched.try_run_once());
-  caf::anon_send(p.verifier_stub, lost_atom::value, std::string{"the wire was cut"});
+  caf::anon_send(p.verifier_stub, lost_atom::value, std::uint32_t{0}, std::string{"the wire was cut"});
   p.run();
   auto so_far = ids_of(log);
   REQUIRE(bodies<failure>(log).size() == 1);
@@ -220,7 +220,7 @@ TEST_CASE("after a lost link a session goes on from what both sides still hold",
     back = p.sys.spawn(make_verifier, verifier_options{cloud_part, incarnation, "cloud", 64}, engine{p.cloud_engine});
     lost = prompt.size() + so_far.size();
   }
-  caf::anon_send(p.verifier_stub, target_atom::value, verifier{back}, incarnation);
+  caf::anon_send(p.verifier_stub, target_atom::value, std::uint32_t{0}, verifier{back}, incarnation);
   place(2, so_far);
   p.run();
   auto rest = so_far;
@@ -240,7 +240,7 @@ TEST_CASE("what a lost placement kept is freed when its session ends or its dead
   caf::anon_send(p.draft, call<complete>{hdr, {{1, 2, 3}, {}, 9, {}, {}}, me});
   while (bodies<tokens>(log).empty())
     REQUIRE(p.sched.try_run_once());
-  caf::anon_send(p.verifier_stub, lost_atom::value, std::string{"the wire was cut"});
+  caf::anon_send(p.verifier_stub, lost_atom::value, std::uint32_t{0}, std::string{"the wire was cut"});
   p.run();
   CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 1);
   SECTION("the session ends") {

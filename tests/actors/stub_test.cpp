@@ -2,6 +2,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/sim_system.hpp"
 
+#include <array>
+
 using namespace virga;
 using namespace virga::testing;
 
@@ -26,7 +28,7 @@ struct fixture : sim {
   }
 
   void start(std::uint64_t incarnation = 7) {
-    caf::anon_send(stub, target_atom::value, target, incarnation);
+    caf::anon_send(stub, target_atom::value, std::uint32_t{0}, target, incarnation);
     run();
   }
 
@@ -106,7 +108,7 @@ TEST_CASE_METHOD(fixture, "a lost target fails everything pending at once", "[ac
   start();
   ask_verify(1);
   ask_verify(2);
-  caf::anon_send(stub, lost_atom::value, std::string{"the link went down"});
+  caf::anon_send(stub, lost_atom::value, std::uint32_t{0}, std::string{"the link went down"});
   run();
   CHECK(failures(log) == std::vector{ec::peer_unreachable, ec::peer_unreachable});
   CHECK(bodies<failure>(log)[0].text == "verifier at cloud was lost: the link went down");
@@ -115,7 +117,7 @@ TEST_CASE_METHOD(fixture, "a lost target fails everything pending at once", "[ac
 TEST_CASE_METHOD(fixture, "a restarted target is found by the calls that follow", "[actors][stub]") {
   start(7);
   ask_verify(1);
-  caf::anon_send(stub, target_atom::value, target, std::uint64_t{8});
+  caf::anon_send(stub, target_atom::value, std::uint32_t{0}, target, std::uint64_t{8});
   run();
   CHECK(failures(log) == std::vector{ec::peer_unreachable});
   ask_verify(2);
@@ -153,4 +155,119 @@ TEST_CASE_METHOD(fixture, "a closing word reaches the target and is not pending"
   CHECK(seen->closed.size() == 1);
   advance(1s);
   CHECK(log->empty());
+}
+
+namespace {
+
+/// A stub with two replicas behind it.
+struct pair_fixture : sim {
+  pair_fixture() {
+    stub_options options{role::verifier, "verifier of the site"};
+    options.ways = 2;
+    stub = sys.spawn(make_stub<verifier>, options);
+    for (auto& s : seen)
+      s = std::make_shared<silent>();
+    me = listen(log);
+  }
+
+  void rise(std::uint32_t way, std::uint64_t incarnation = 7) {
+    caf::anon_send(stub, target_atom::value, way, verifier{sys.spawn(silent_verifier, seen[way])}, incarnation);
+    run();
+  }
+
+  void fall(std::uint32_t way) {
+    caf::anon_send(stub, lost_atom::value, way, std::string{"its node is gone"});
+    run();
+  }
+
+  void ask(std::uint64_t session, std::uint32_t unit = 1, caf::timespan remaining = 10s) {
+    caf::anon_send(stub, call<verify>{header{{0, session}, 1, unit, 0, role::node, now() + remaining}, verify{}, me});
+    run();
+  }
+
+  void close(std::uint64_t session) {
+    caf::anon_send(stub, call<close_session>{header{{0, session}, 1, 0, 0, role::node, now() + 1s}, {}, me});
+    run();
+  }
+
+  std::vector<std::uint64_t> sessions_at(std::size_t way) const {
+    std::vector<std::uint64_t> out;
+    for (auto& c : seen[way]->asked)
+      out.push_back(c.hdr.session.lo);
+    return out;
+  }
+
+  using ids = std::vector<std::uint64_t>;
+  std::array<std::shared_ptr<silent>, 2> seen;
+  answer_log log = make_log();
+  stub_of<verifier> stub;
+  sink me;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(pair_fixture, "a session stays with its replica, a new one goes where fewer are", "[actors][stub]") {
+  rise(0, 7);
+  rise(1, 8);
+  for (std::uint64_t s : {1, 2, 3, 1, 2, 3})
+    ask(s, static_cast<std::uint32_t>(log->size() + s));
+  CHECK(sessions_at(0) == ids{1, 3, 1, 3});
+  CHECK(sessions_at(1) == ids{2, 2});
+  CHECK(seen[1]->asked[0].hdr.incarnation == 8);
+}
+
+TEST_CASE_METHOD(pair_fixture, "a lost replica fails what it was asked, and its sessions go to the other", "[actors][stub]") {
+  rise(0);
+  rise(1);
+  ask(1);
+  ask(2);
+  fall(0);
+  CHECK(failures(log) == std::vector{ec::peer_unreachable});
+  ask(1, 2);
+  CHECK(sessions_at(1) == ids{2, 1});
+  SECTION("and when it is back, new sessions find it") {
+    rise(0, 9);
+    ask(3);
+    ask(1, 3);
+    CHECK(sessions_at(0) == ids{1, 3});
+    CHECK(sessions_at(1) == ids{2, 1, 1});
+  }
+  SECTION("and without any, calls are answered at once") {
+    fall(1);
+    CHECK(failures(log).size() == 3);
+    ask(4);
+    CHECK(failures(log).size() == 4);
+  }
+}
+
+TEST_CASE_METHOD(pair_fixture, "a closed session and an overdue one make room at their replica", "[actors][stub]") {
+  rise(0);
+  rise(1);
+  SECTION("closed") {
+    for (std::uint64_t id : {1, 2, 3})
+      ask(id);
+    close(1);
+    close(3);
+    CHECK(seen[0]->closed.size() == 2);
+    CHECK(seen[1]->closed.empty());
+  }
+  SECTION("overdue") {
+    ask(1, 1, 100ms);
+    ask(2);
+    ask(3, 1, 100ms);
+    advance(300ms);
+  }
+  ask(4);
+  ask(5);
+  CHECK(sessions_at(0) == ids{1, 3, 4, 5});
+  CHECK(sessions_at(1) == ids{2});
+}
+
+TEST_CASE_METHOD(pair_fixture, "a word about a session that is nowhere places it nowhere", "[actors][stub]") {
+  rise(0);
+  rise(1);
+  close(1);
+  ask(2);
+  CHECK(seen[0]->closed.empty());
+  CHECK(sessions_at(0) == ids{2});
 }
