@@ -4,8 +4,8 @@
 //                                     |                \-----> [DRAFTER] ---> [ENGINE]               split, hat
 //                                     |                            \--> [VERIFIER] --> [ENGINE]
 //                                     \--> RELAY --> [SESSION HOST] of the peer                       cloud, from an edge
-//   [X] is always a STUB for X: a local actor with X's interface whose target may be an actor of this node or a LINK
-//   to the peer site. Roles hold stubs only and never learn where X is. See calls.hpp for the contract of a call.
+//   [X] is always a STUB for X: a local actor with X's interface whose target may be an actor of this node, a LINK to the
+//   peer site or a NEIGHBOUR, another node of this site (actors/site/neighbour.hpp). Roles hold stubs only and never learn where X is. See calls.hpp for the contract of a call.
 #pragma once
 
 #include "actors/calls.hpp"
@@ -188,6 +188,7 @@ struct node_status {
   std::vector<peer_state> peers;
   std::vector<engine_stats> engines;
   supervision_report supervision{};
+  std::vector<peer_state> neighbours{};  ///< other nodes of the site, over CAF
 };
 
 /// NODE: spawns the roles of its configuration, supervises them, ends in order.

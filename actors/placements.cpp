@@ -1,6 +1,7 @@
 #include "actors/placements.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace virga {
 
@@ -18,7 +19,8 @@ void placements::forget(Which which) {
 
 void placements::rise(std::size_t way) {
   fall(way);
-  ways_.at(way).runs = true;
+  ways_[way].runs = true;
+  ways_[way].leaves = false;
 }
 
 void placements::fall(std::size_t way) {
@@ -33,8 +35,8 @@ std::optional<std::size_t> placements::place(const header& hdr) {
     p.deadline = hdr.deadline;
     return p.way;
   }
-  auto better = [](const replica& a, const replica& b) { return a.runs != b.runs ? a.runs : a.sessions < b.sessions; };
-  auto best = std::ranges::min_element(ways_, better);
+  auto rank = [](const replica& r) { return std::tuple(!r.runs, r.leaves, r.sessions); };
+  auto best = std::ranges::min_element(ways_, {}, rank);
   if (!best->runs)
     return std::nullopt;
   ++best->sessions;

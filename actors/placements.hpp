@@ -23,6 +23,9 @@ public:
   /// The replica is gone, its sessions will be placed anew.
   void fall(std::size_t way);
 
+  /// The replica ends: it goes on with what it has, and new sessions go to others while there are any.
+  void leave(std::size_t way) { ways_.at(way).leaves = true; }
+
   /// Where the call's session is, or is from now on, until its deadline at the latest; nothing while no replica runs.
   std::optional<std::size_t> place(const header& hdr);
 
@@ -41,6 +44,7 @@ public:
 private:
   struct replica {
     bool runs = false;
+    bool leaves = false;
     std::size_t sessions = 0;
   };
   struct placed {

@@ -75,8 +75,8 @@ struct stub_state {
   }
 
   void pass(answer& a) {
-    if (options.kind == role::session_host && a.last)
-      placed.release(a.hdr);
+    if (options.kind == role::session_host && a.last && replicated())
+      release(a);
     if (auto to = pending.take(a.hdr, a.last))
       self->send(*to, std::move(a));
     else
@@ -117,6 +117,14 @@ struct stub_state {
   std::uint64_t dropped = 0;  ///< answers nobody waited for
 
 private:
+  /// A session is over, or refused by a replica that takes no new ones: it is free for another.
+  void release(const answer& a) {
+    auto* why = std::get_if<failure>(&a.body);
+    if (auto at = placed.find(a.hdr.session); at && why && why->code == ec::shutting_down)
+      placed.leave(*at);
+    placed.release(a.hdr);
+  }
+
   bool replicated() const { return ways.size() > 1; }
 
   /// Which replica; a single one is no choice, and nothing about its sessions is kept.

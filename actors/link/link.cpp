@@ -9,37 +9,11 @@
 
 namespace virga {
 
-// -- calls of this node ------------------------------------------------------------------------------------------------
+// -- what the calls need of the protocol -------------------------------------------------------------------------------
 
-template <class T>
-void link_state::ask(call<T>& c) {
-  if (calls.size() >= link_defaults::outstanding_calls) {
-    failure why{ec::queue_full, link_defaults::queue_retry_ms, "too many calls wait for " + config.peer_node};
-    return self->send(c.reply, answer{c.hdr, std::move(why), true, {}});
-  }
-  auto key = call_key{c.hdr.session, c.hdr.target, c.hdr.epoch, c.hdr.unit};
-  if (!calls.insert_or_assign(key, waiting{c.hdr, c.reply}).second)
-    protocol->meter().repeated(c.hdr.session);
-  run(protocol->send({c.hdr, 0, {}, std::move(c.body)}, now()));
-}
-
-template <class T>
-void link_state::tell(call<T>& c) {
-  run(protocol->send({c.hdr, 0, {}, std::move(c.body)}, now()));
-}
-
-void link_state::answer_peer(answer& a) {
-  auto send = [&](auto& body) {
-    using body_type = std::decay_t<decltype(body)>;
-    if constexpr (std::is_constructible_v<payload, body_type>)
-      run(protocol->send({a.hdr, 0, {}, std::move(body)}, now()));
-    else
-      fail_peer(a.hdr, ec::internal, "an engine's answer cannot cross a link");
-  };
-  if (a.last && a.hdr.target == role::session_host)
-    sessions.closed(a.hdr.session, a.hdr.epoch);
-  std::visit(send, a.body);
-}
+void link_state::send_peer(frame f) { run(protocol->send(std::move(f), now())); }
+void link_state::repeated(const session_id& id) { protocol->meter().repeated(id); }
+traffic link_state::answered(const session_id& id, bool last) { return protocol->meter().answered(id, last); }
 
 // -- the protocol's actions --------------------------------------------------------------------------------------------
 
@@ -98,6 +72,10 @@ void link_state::act(close_pipe& x) {
   pipe->close(x.connection, x.reason);
 }
 
+void link_state::act(deliver_frame& x) { calls->deliver(x.message); }
+void link_state::act(refused_frame& x) { calls->refused(x.hdr, std::move(x.why)); }
+void link_state::act(undelivered& x) { calls->undelivered(x.message, std::move(x.why), protocol->is_up()); }
+
 void link_state::act(peer_up& x) {
   spdlog::info("link to {} ({}): up", x.peer.node, x.peer.site);
   roles = std::move(x.peer.roles);
@@ -111,13 +89,12 @@ void link_state::act(peer_roles& x) {
 }
 
 void link_state::act(peer_down& x) {
-  fail_calls(ec::peer_unreachable, "the link to " + config.peer_node + " is down: " + x.reason);
+  calls->fail(ec::peer_unreachable, "the link to " + config.peer_node + " is down: " + x.reason);
   if (x.reason == reason)
     return;
   if (reason.empty()) {  // it was up
-    down_since = now();
     roles.clear();
-    sessions.lose();
+    calls->lose(now());
   }
   reason = std::move(x.reason);
   spdlog::warn("link to {} ({}): down: {}", config.peer_node, config.peer_site, reason);
@@ -126,29 +103,17 @@ void link_state::act(peer_down& x) {
 
 // -- time --------------------------------------------------------------------------------------------------------------
 
-void link_state::fail_calls(ec code, const std::string& text, time_point due) {
-  std::vector<header> failed;
-  for (auto& entry : calls)
-    if (auto& hdr = entry.second.hdr; due == time_point::max() || (hdr.deadline != time_point{} && hdr.deadline < due))
-      failed.push_back(hdr);
-  for (auto& hdr : failed)
-    answered(hdr, failure{code, 0, text});
-}
-
 void link_state::tick() {
   if (now() >= scheduled)
     scheduled = time_point::max();
-  fail_calls(ec::deadline_exceeded, config.peer_node + " did not answer in time", now());
-  if (now() >= down_since + link_defaults::session_keep)
-    close_orphans();
+  calls->fail(ec::deadline_exceeded, config.peer_node + " did not answer in time", now());
+  calls->close_orphans(now());
   run(protocol->on_tick(now()));
 }
 
 /// One timer is enough: an earlier one replaces it, and a tick that comes too soon does no harm.
 void link_state::schedule() {
-  auto due = protocol->next_tick();
-  if (sessions.any_orphans())
-    due = std::min<time_point>(due, down_since + link_defaults::session_keep);
+  const auto due = std::min<time_point>(protocol->next_tick(), calls->orphans_due());
   if (due >= scheduled)
     return;
   scheduled = due;
@@ -164,7 +129,7 @@ peer_state link_state::current() const {
 link_counts link_state::counted() const {
   auto& p = protocol->counters();
   auto& w = protocol->window();
-  auto out = counts;
+  auto out = calls->counts;
   out.connections = p.connections;
   out.refusals = p.refusals;
   out.broken_streams = p.broken_streams;
@@ -199,17 +164,17 @@ link_actor::behavior_type make_link(link_state::pointer self, link_options optio
   auto& st = self->state;
   st.config = options.config;
   st.parent = std::move(parent);
-  st.offered = std::move(offered);
+  st.calls.emplace(self, st, st.config.peer_node, std::move(offered));
   st.protocol = std::make_unique<link_protocol>(options_of(options));
   st.pipe = make_transport(st.config, pipe_events{self});
   st.run(st.protocol->start(st.now()));
   return {
-    [&st](call<generate>& c) { st.ask(c); },
-    [&st](call<open_session>& c) { st.ask(c); },
-    [&st](call<verify>& c) { st.ask(c); },
-    [&st](call<close_session>& c) { st.tell(c); },
-    [&st](call<cancel>& c) { st.tell(c); },
-    [&st](answer& a) { st.answer_peer(a); },
+    [&st](call<generate>& c) { st.calls->ask(c); },
+    [&st](call<open_session>& c) { st.calls->ask(c); },
+    [&st](call<verify>& c) { st.calls->ask(c); },
+    [&st](call<close_session>& c) { st.calls->tell(c); },
+    [&st](call<cancel>& c) { st.calls->tell(c); },
+    [&st](answer& a) { st.calls->answer_peer(a); },
     [&st](roles_atom, std::vector<role_status>& r) { st.run(st.protocol->roles_changed(std::move(r), st.now())); },
     [&st](tick_atom) { st.tick(); },
     [&st](stats_atom) { return st.current(); },

@@ -2,7 +2,7 @@
 // decides what is sent when, a transport moves the bytes.
 #pragma once
 
-#include "actors/link/peer_sessions.hpp"
+#include "actors/link/peer_calls.hpp"
 #include "actors/link/protocol.hpp"
 #include "actors/link/transport.hpp"
 #include "actors/node/config.hpp"
@@ -12,9 +12,8 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <tuple>
+#include <optional>
 
 namespace virga {
 
@@ -30,17 +29,12 @@ struct link_options {
   std::size_t queue_bytes = link_defaults::queue_bytes;
 };
 
-struct link_state {
+struct link_state : peer_way {
   using pointer = link_actor::stateful_pointer<link_state>;
 
   explicit link_state(pointer self_ptr) : self{self_ptr} {}
 
   // What the behaviour calls.
-  template <class T>
-  void ask(call<T>& c);   // generate, open_session, verify: remembered until answered
-  template <class T>
-  void tell(call<T>& c);  // close_session, cancel: dropped while the peer is down
-  void answer_peer(answer& a);
   void run(link_actions actions);
   void move_bytes();
   void tick();
@@ -58,42 +52,29 @@ struct link_state {
   void act(peer_roles&);
   void act(peer_down&);
 
-  // Frames of the peer.
-  template <class T, class Role>
-  void request(const header& hdr, T& body, role kind, const Role& to);
-  void answered(header hdr, answer_body body);
-  void close_orphans();
-  void fail_peer(const header& hdr, ec code, std::string text);
+  // What the calls need of the protocol.
+  void send_peer(frame f) override;
+  void repeated(const session_id& id) override;
+  traffic answered(const session_id& id, bool last) override;
 
   bool receive(std::size_t& left);
   bool send(std::size_t& left);
 
   // The rest.
-  void fail_calls(ec code, const std::string& text, time_point due = time_point::max());
   void tell_node();
   void schedule();
-
-  using call_key = std::tuple<session_id, role, std::uint32_t, std::uint32_t>;  // session, target, epoch, unit
-  struct waiting {
-    header hdr;
-    sink reply;
-  };
 
   pointer self;
   link_config config;
   node parent;
-  offered_roles offered;
+  std::optional<peer_calls> calls;
   std::unique_ptr<link_protocol> protocol;
   std::unique_ptr<transport> pipe;
-  std::map<call_key, waiting> calls;        // outstanding at the peer
-  peer_sessions sessions;
   std::deque<link_action> todo;             // the one in front is being carried out
   std::vector<role_status> roles;           // that the peer offers now
   std::string reason = "not connected yet";  // why it is down; empty: it is up
-  time_point down_since{};
   time_point scheduled = time_point::max();
   bool moving = false;                      // bytes: what happens meanwhile is seen in the same turn
-  link_counts counts;                       // what the protocol does not count
 };
 
 /// The behaviour. Opens its pipe at once; tells `parent` whenever the peer comes, goes or changes its roles.

@@ -50,11 +50,20 @@ struct model_view {
   std::string chat_error;                     ///< why not
 };
 
+/// A piece of a role that runs on other nodes of the site: each of them holds all of it, so any of them will do.
+struct role_part {
+  std::vector<std::string> nodes;
+  std::uint32_t first_layer = 0;  ///< of a verifier: decoder layers [first_layer, last_layer)
+  std::uint32_t last_layer = 0;
+};
+
 /// One role of the node and the engine it uses. The session host is no entry: each node has one.
 struct role_config {
   role kind = role::generator;
   strategy serves = strategy::cloud;  ///< generator: cloud or edge; drafter, verifier: split
-  std::string engine;                 ///< name of an engine_config
+  std::string engine;                 ///< name of an engine_config; empty where there are parts
+  /// Runs elsewhere in the site: a generator in one part, a verifier in one or, as pipeline stages, in several.
+  std::vector<role_part> parts{};
   model_view view;                    ///< of generators and drafters
   // What this role's side of the model is; drafters and verifiers compare it in `hello` and `open_session`.
   std::string model_digest;
@@ -82,6 +91,16 @@ struct link_config {
   caf::timespan backoff_max = std::chrono::seconds(1);
   dtype wire = dtype::f32;
   planted_bug planted = planted_bug::none;
+};
+
+/// Another node of this site, reached through CAF's middleman.
+struct neighbour_config {
+  std::string node;
+  bool dial = true;         ///< false: it comes to this node's site port
+  std::string host;         ///< dial: its address
+  std::uint16_t port = 0;   ///< dial: its site port
+  caf::timespan backoff_min = std::chrono::milliseconds(100);
+  caf::timespan backoff_max = std::chrono::seconds(1);
 };
 
 /// Files of this node's identity; all three are needed, without them no link starts.
@@ -119,6 +138,10 @@ struct node_config {
   std::string listen_host;           ///< cloud: where peers dial; empty: no listener
   std::uint16_t listen_port = 0;
   tls_config tls;
+  std::vector<neighbour_config> neighbours;
+  std::string site_host;             ///< where neighbours come that dial; used with site_port
+  std::uint16_t site_port = 0;       ///< 0: none come
+  tls_config site_tls;               ///< of the site's own CA; needed with neighbours
   std::vector<gateway_config> gateways;
   session_config sessions;
   supervision restarts;

@@ -20,6 +20,12 @@ void node_state::start(node_config c, node_parts p) {
   parts = std::move(p);
   kids_.emplace(self, config.name, config.restarts, config.seed);
   peers_.emplace(config.links);
+  std::vector<link_config> as_links(config.neighbours.size());
+  for (std::size_t i = 0; i < as_links.size(); ++i) {
+    as_links[i].peer_site = config.site;
+    as_links[i].peer_node = config.neighbours[i].node;
+  }
+  neighbour_table_.emplace(as_links);
   try {
     spawn_all();
     published_ = offers();
@@ -33,6 +39,10 @@ void node_state::start(node_config c, node_parts p) {
 // -- peers -------------------------------------------------------------------------------------------------------------
 
 void node_state::on_peer(peer_state& now) {
+  if (now.site == config.site) {
+    neighbour_table_->update(std::move(now));
+    return retarget_neighbours();
+  }
   const auto site = now.site;
   const bool up = now.up;
   const auto reason = now.reason;
@@ -74,6 +84,8 @@ void node_state::publish() {
   published_ = std::move(now);
   for (auto& l : links_)
     self->send(l, roles_atom::value, published_);
+  for (auto& n : neighbours_)
+    self->send(n, roles_atom::value, published_);
 }
 
 // -- ends --------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "actors/link/transport.hpp"
 #include "actors/node/config.hpp"
 
+#include <caf/io/middleman_actor.hpp>
 #include <caf/stateful_actor.hpp>
 
 namespace virga {
@@ -19,9 +20,11 @@ struct node_parts {
   std::function<std::unique_ptr<transport>(const link_config&, pipe_events events)> make_transport;
   /// Where links run; empty: like all other actors (the simulation). See spawn_link.
   std::function<caf::execution_unit*(caf::actor_system&)> link_host;
+  /// CAF's middleman with TLS, for nodes that have neighbours; see site_modules.hpp.
+  std::function<caf::io::middleman_actor(caf::actor_system&)> middleman{};
   /// Starts a gateway; empty in the simulation. The node keeps the handle, supervises it and ends it first.
   /// @throws std::runtime_error with one sentence when it cannot start (port in use, no keys off loopback)
-  std::function<caf::actor(caf::actor_system&, const gateway_config&, const node_stubs&, node)> start_gateway;
+  std::function<caf::actor(caf::actor_system&, const gateway_config&, const node_stubs&, node)> start_gateway{};
 };
 
 struct node_state;

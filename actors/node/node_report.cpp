@@ -6,18 +6,37 @@
 
 namespace virga {
 
-bool node_state::usable(const role_entry& r) const { return r.run->running && r.engine->run->running; }
+bool node_state::usable(const role_entry& r) const {
+  if (r.engine)
+    return r.run->running && r.engine->run->running;
+  auto somewhere = [](const far_part* p) {
+    return std::ranges::any_of(p->incarnations, [](auto incarnation) { return incarnation != 0; });
+  };
+  return (!r.run || r.run->running) && std::ranges::all_of(r.parts, somewhere);
+}
+
+/// As a peer knows the role; 0 while it does not run.
+std::uint64_t node_state::incarnation_of(const role_entry& r) const {
+  if (r.engine)
+    return r.run->running ? r.run->incarnation : 0;
+  return !usable(r) ? 0 : r.run ? r.run->incarnation : r.incarnation;
+}
+
+/// Whether there is anyone who answers what the session host takes.
+bool node_state::answers_sessions() const {
+  auto far = [this](const role_entry& r) { return r.config.kind == role::generator && !r.engine && usable(r); };
+  return sessions_run_->running && (!sources_.empty() || std::ranges::any_of(roles_, far));
+}
 
 /// What a peer may ask this node for now; incarnation 0 while it does not run.
 std::vector<role_status> node_state::offers() const {
   std::vector<role_status> out;
   const auto what = offered();
-  auto running = [](const child& c) { return c.running ? c.incarnation : 0; };
   if (what.sessions)
-    out.push_back({role::session_host, running(*sessions_run_)});
+    out.push_back({role::session_host, answers_sessions() ? sessions_run_->incarnation : 0});
   for (const auto& r : roles_)
     if (what.verify && r.verify == what.verify)
-      out.push_back({role::verifier, running(*r.run)});
+      out.push_back({role::verifier, incarnation_of(r)});
   return out;
 }
 
@@ -65,6 +84,7 @@ node_status node_state::snapshot() const {
     if (c.order != end_order::stubs)
       s.roles.push_back({c.name, c.running, c.incarnation, c.restarts, c.mailbox_us});
   s.peers = peers_->all();
+  s.neighbours = neighbour_table_->all();
   for (const auto& e : engines_) {
     s.engines.push_back(e.last);
     s.engines.back().name = e.name;

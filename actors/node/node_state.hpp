@@ -1,5 +1,5 @@
 // actors/node/node_state.hpp: what the NODE actor knows. Its methods stand in spawn_roles.cpp (who is there),
-// node_report.cpp (what is told) and node.cpp (what happens).
+// spawn_site.cpp (who is on other nodes of the site), node_report.cpp (what is told) and node.cpp (what happens).
 #pragma once
 
 #include "actors/engine/engine.hpp"
@@ -8,6 +8,7 @@
 #include "actors/node/peer_table.hpp"
 #include "actors/node/supervisor.hpp"
 #include "actors/session/session_host.hpp"
+#include "actors/site/door.hpp"
 
 #include <deque>
 #include <optional>
@@ -44,11 +45,21 @@ private:
     child* run = nullptr;
     engine_stats last;  ///< as far as known
   };
+  /// A role on other nodes of the site, and the ways to them. The stub that knows them is told of each change.
+  struct far_part {
+    role kind = role::verifier;
+    std::vector<std::string> nodes;
+    std::vector<std::uint64_t> incarnations;  ///< that run there now, 0: none
+    std::function<void(std::uint32_t, const neighbour_actor&, std::uint64_t)> found;
+    std::function<void(std::uint32_t, const std::string&)> lost;
+  };
   struct role_entry {
     role_config config;
-    child* run = nullptr;
-    engine_entry* engine = nullptr;
-    verifier verify;  ///< the stub of a verifier
+    child* run = nullptr;            ///< nullptr: nothing of it runs here
+    engine_entry* engine = nullptr;  ///< nullptr: its engines are elsewhere
+    std::vector<far_part*> parts;    ///< where
+    std::uint64_t incarnation = 0;   ///< that peers know, where nothing of it runs here
+    verifier verify;                 ///< the stub of a verifier
   };
 
   // spawn_roles.cpp
@@ -62,11 +73,22 @@ private:
   void add_link(std::size_t index);
   void spawn_gateway(const gateway_config& c);
   template <class Role>
-  stub_of<Role> spawn_stub(role kind, const std::string& name);
+  stub_of<Role> spawn_stub(role kind, const std::string& name, std::size_t ways = 1);
   template <class Role, class Make>
   child& supervise(std::string name, end_order order, stub_of<Role> stub, engine_entry* owner_at, Make make);
   hello own_hello(const link_config& l) const;
+  hello own_hello() const;
   offered_roles offered() const;
+  relayed_strategies relayed() const;
+
+  // spawn_site.cpp
+  void spawn_far_role(const role_config& c);
+  template <class Role>
+  Role spawn_far_part(role kind, const std::string& name, const role_part& c, role_entry& of);
+  void spawn_pipeline(role_entry& r, const std::string& name);
+  void open_door();
+  void add_neighbour(std::size_t index);
+  void retarget_neighbours();
 
   // node_report.cpp
   std::vector<role_status> offers() const;
@@ -74,6 +96,8 @@ private:
   std::string not_ready() const;
   node_status snapshot() const;
   bool usable(const role_entry& r) const;
+  std::uint64_t incarnation_of(const role_entry& r) const;
+  bool answers_sessions() const;
   void ask_engines(std::function<void()> done);
   void ask_links(std::function<void()> done);
   void ask_sessions(std::function<void()> done);
@@ -98,6 +122,11 @@ private:
   stub_of<verifier> remote_verifier_;
   std::vector<link_actor> links_;
   std::vector<child*> link_runs_;
+  std::deque<far_part> far_parts_;  // stable addresses
+  session_host far_sessions_;       // the stub of a generator that runs elsewhere
+  door_actor door_;
+  std::vector<neighbour_actor> neighbours_;
+  std::optional<peer_table> neighbour_table_;
   std::optional<peer_table::offer> remote_sessions_at_, remote_verifier_at_;
   std::vector<role_status> published_;
   std::string sentence_;  // with which the node gave up

@@ -11,6 +11,10 @@ std::uint64_t incarnation_of(const peer_state& peer, role kind) {
   return peer.up && it != peer.roles.end() ? it->incarnation : 0;
 }
 
+std::string does_not_run(const peer_state& peer, role kind) {
+  return peer.node + " does not run a " + std::string(to_string(kind)) + " now";
+}
+
 } // namespace
 
 peer_table::peer_table(const std::vector<link_config>& links) {
@@ -43,12 +47,27 @@ std::optional<peer_table::offer> peer_table::find(role kind) const {
   return std::nullopt;
 }
 
+std::optional<peer_table::offer> peer_table::find(role kind, const std::string& node_name) const {
+  for (std::size_t i = 0; i < peers_.size(); ++i)
+    if (peers_[i].node == node_name)
+      if (auto incarnation = incarnation_of(peers_[i], kind))
+        return offer{i, incarnation};
+  return std::nullopt;
+}
+
+std::string peer_table::why_not(role kind, const std::string& node_name) const {
+  const auto p = std::ranges::find(peers_, node_name, &peer_state::node);
+  if (p == peers_.end())
+    return "there is no node " + node_name;
+  return p->up ? does_not_run(*p, kind) : p->reason;
+}
+
 std::string peer_table::why_not(role kind) const {
   if (peers_.empty())
     return "this node has no link";
   for (const auto& p : peers_)
     if (p.up)
-      return p.node + " does not run a " + std::string(to_string(kind)) + " now";
+      return does_not_run(p, kind);
   return peers_.front().node + ": " + peers_.front().reason;
 }
 

@@ -38,6 +38,10 @@ public:
   /// Why nobody offers it, for people.
   std::string why_not(role kind) const;
 
+  /// The same of one peer alone. Unknown node: nothing, "there is no such node".
+  std::optional<offer> find(role kind, const std::string& node_name) const;
+  std::string why_not(role kind, const std::string& node_name) const;
+
   const std::vector<peer_state>& all() const { return peers_; }
 
 private:

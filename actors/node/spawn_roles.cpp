@@ -1,10 +1,9 @@
-#include "actors/node/node_state.hpp"
+#include "actors/node/spawn_impl.hpp"
 
 #include "actors/node/defaults.hpp"
 #include "actors/roles/drafter.hpp"
 #include "actors/roles/generator.hpp"
 #include "actors/roles/verifier.hpp"
-#include "actors/stub.hpp"
 #include "messages/limits.hpp"
 
 #include <spdlog/spdlog.h>
@@ -27,45 +26,19 @@ void node_state::spawn_all() {
   remote_sessions_ = spawn_stub<session_host>(role::session_host, "session host at the peer");
   remote_verifier_ = spawn_stub<verifier>(role::verifier, "verifier at the peer");
   for (const auto& r : config.roles)
-    spawn_role(r);
+    r.parts.empty() ? spawn_role(r) : spawn_far_role(r);
   spawn_sessions();
+  if (config.site_port != 0)
+    open_door();
+  neighbours_.resize(config.neighbours.size());
+  for (std::size_t i = 0; i < config.neighbours.size(); ++i)
+    add_neighbour(i);
   links_.resize(config.links.size());
   for (std::size_t i = 0; i < config.links.size(); ++i)
     add_link(i);
   for (const auto& g : config.gateways)
     if (parts.start_gateway)
       spawn_gateway(g);
-}
-
-template <class Role>
-stub_of<Role> node_state::spawn_stub(role kind, const std::string& name) {
-  stub_options options;
-  options.kind = kind;
-  options.name = name;
-  options.planted = config.planted;
-  stub_of<Role> stub = self->spawn(make_stub<Role>, std::move(options));
-  kids_->keep("stub of " + name, caf::actor_cast<caf::actor>(stub));
-  return stub;
-}
-
-/// Supervises a role behind its stub. `make(incarnation)` spawns it; its sequences at `owner_at` are freed when it dies.
-template <class Role, class Make>
-child& node_state::supervise(std::string name, end_order order, stub_of<Role> stub, engine_entry* owner_at, Make make) {
-  child c;
-  c.name = std::move(name);
-  c.order = order;
-  c.loads = std::is_same_v<Role, engine>;
-  c.spawn = [this, stub, make](std::uint64_t incarnation) {
-    auto actor = make(incarnation);
-    self->send(stub, target_atom::value, std::uint32_t{0}, Role{actor}, incarnation);
-    return caf::actor_cast<caf::actor>(actor);
-  };
-  c.lost = [this, stub, owner_at](std::uint64_t incarnation, const std::string& why) {
-    self->send(stub, lost_atom::value, std::uint32_t{0}, why);
-    if (owner_at && config.planted != planted_bug::leaked_sequences)
-      self->send(owner_at->stub, forget_atom::value, incarnation);
-  };
-  return kids_->add(std::move(c));
 }
 
 void node_state::spawn_engine(const engine_config& c) {
@@ -145,8 +118,7 @@ void node_state::spawn_sessions() {
   sessions_run_ = &supervise<session_host>(
     "session host", end_order::sessions, stubs.sessions, nullptr, [this](std::uint64_t) {
       session_host_options options{config.sessions, config.name, sources_};
-      if (config.kind == node_kind::edge)
-        options.relayed = {{strategy::cloud}, remote_sessions_};
+      options.relayed = relayed();
       sessions_ = self->spawn(make_session_host, std::move(options));
       if (draining_)
         self->send(sessions_, drain_atom::value);
@@ -185,12 +157,27 @@ void node_state::spawn_gateway(const gateway_config& c) {
   kids_->add(std::move(k));
 }
 
-/// The model as the peer sees it: that of the drafter or verifier; a node without them shares none.
-hello node_state::own_hello(const link_config& l) const {
+/// Strategies whose sessions live elsewhere: at the peer of an edge, or with a generator on other nodes of the site.
+relayed_strategies node_state::relayed() const {
+  if (config.kind == node_kind::edge)
+    return {{strategy::cloud}, remote_sessions_};
+  if (far_sessions_)
+    return {{strategy::cloud}, far_sessions_, false};
+  return {};
+}
+
+hello node_state::own_hello() const {
   hello h;
   h.protocol = limits::protocol_version;
   h.site = config.site;
   h.node = config.name;
+  h.roles = offers();
+  return h;
+}
+
+/// The model as the peer sees it: that of the drafter or verifier; a node without them shares none.
+hello node_state::own_hello(const link_config& l) const {
+  auto h = own_hello();
   h.wire = l.wire;
   for (const auto& r : config.roles) {
     if (r.kind != role::drafter && r.kind != role::verifier)
@@ -200,7 +187,6 @@ hello node_state::own_hello(const link_config& l) const {
     h.last_layer = r.last_layer;
     h.hidden = r.hidden;
   }
-  h.roles = offers();
   return h;
 }
 
@@ -209,7 +195,7 @@ offered_roles node_state::offered() const {
   offered_roles out;
   if (config.kind != node_kind::cloud)
     return out;
-  if (!sources_.empty())
+  if (!sources_.empty() || far_sessions_)
     out.sessions = stubs.sessions;
   for (const auto& r : roles_)
     if (r.verify && !out.verify)

@@ -68,8 +68,9 @@ void relay_state::on_outcome(outcome end) {
   finish(std::move(end));
 }
 
+/// Of nodes of one site another may take what one that ends refuses.
 void relay_state::on_failure(const failure& why) {
-  if (curable(why.code))
+  if (curable(why.code) || (why.code == ec::shutting_down && !options_.across_link))
     return retry_or_fail(why);
   waiting_ = false;
   fail(why.code, why.text, why.detail);
