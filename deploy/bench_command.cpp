@@ -1,5 +1,7 @@
+#include "deploy/bench/fault_bench.hpp"
 #include "deploy/bench/link_bench.hpp"
 #include "deploy/commands.hpp"
+#include "deploy/plan.hpp"
 #include "deploy/run_dir.hpp"
 #include "deploy/table.hpp"
 
@@ -16,6 +18,8 @@ namespace json = boost::json;
 struct options {
   bool quick = false, as_json = false;
   std::string only, out;
+  std::string manifest = "deploy/manifests/cluster.yaml";
+  fault_options faults;
 };
 
 std::string text(const json::value& v) { return v.is_string() ? std::string(v.as_string()) : json::serialize(v); }
@@ -28,29 +32,55 @@ void print(const json::object& result) {
   print_table(std::cout, table);
 }
 
-void bench(const options& o) {
-  auto say = [&](const std::string& line) {
-    if (!o.as_json)
+void print_faults(const json::object& result) {
+  std::vector<std::vector<std::string>> table{
+    {"victim", "spare", "strategy", "ok", "fallback", "error", "wrong", "unresolved", "recovery", "goal", "reached"}};
+  for (auto& r : result.at("rows").as_array())
+    table.push_back({text(r.at("victim")), r.at("spare").as_bool() ? "yes" : "no", text(r.at("strategy")), text(r.at("ok")),
+                     text(r.at("declared_fallback")), text(r.at("error")), text(r.at("wrong")), text(r.at("unresolved")),
+                     fixed(r.at("recovery_s").to_number<double>(), 2) + " s", text(r.at("goal")),
+                     r.at("reached").as_bool() ? "yes" : "NO"});
+  print_table(std::cout, table);
+}
+
+/// Progress goes to standard error, and nowhere when a program listens.
+std::function<void(const std::string&)> progress_of(const options& o) {
+  return [quiet = o.as_json](const std::string& line) {
+    if (!quiet)
       std::cerr << line << std::endl;
   };
-  auto result = bench_link(o.quick, o.only, say);
+}
+
+void show(const options& o, const json::object& result, void (*as_table)(const json::object&)) {
   if (!o.out.empty())
     write_whole(o.out, json::serialize(result) + "\n");
-  o.as_json ? void(std::cout << json::serialize(result) << "\n") : print(result);
+  o.as_json ? void(std::cout << json::serialize(result) << "\n") : as_table(result);
+}
+
+void add_output_options(CLI::App& app, options& o) {
+  app.add_flag("--json", o.as_json, "For programs");
+  app.add_option("--out", o.out, "Also write the JSON to this file");
 }
 
 } // namespace
 
 void add_bench_command(CLI::App& app) {
-  auto* command = app.add_subcommand("bench", "Measure: ratios inside one interleaved run, each with its goal");
+  auto* command = app.add_subcommand("bench", "Measure: each figure with its goal");
   command->require_subcommand(1);
   auto o = std::make_shared<options>();
   auto* of_link = command->add_subcommand("link", "Links against the raw TLS and TCP connections that they stand on");
   of_link->add_flag("--quick", o->quick, "Fewer repetitions");
-  of_link->add_flag("--json", o->as_json, "For programs");
   of_link->add_option("--only", o->only, "Those whose name contains this: echo, bulk, prompt, delay, idle");
-  of_link->add_option("--out", o->out, "Also write the JSON to this file");
-  of_link->callback([o] { bench(*o); });
+  add_output_options(*of_link, *o);
+  of_link->callback([o] { show(*o, bench_link(o->quick, o->only, progress_of(*o)), print); });
+
+  auto* of_faults = command->add_subcommand("faults", "What a killed node costs clients; launches the manifest for each victim");
+  of_faults->add_option("--manifest", o->manifest, "Default deploy/manifests/cluster.yaml");
+  of_faults->add_option("--requests", o->faults.requests, "For each victim; default 800")->check(CLI::Range(8u, 1'000'000u));
+  of_faults->add_option("--clients", o->faults.clients, "At once; default 8")->check(CLI::Range(1u, 64u));
+  of_faults->add_option("--only", o->faults.only, "Victims whose name contains this");
+  add_output_options(*of_faults, *o);
+  of_faults->callback([o] { show(*o, bench_faults(load_checked(o->manifest), o->faults, progress_of(*o)), print_faults); });
 }
 
 } // namespace virga::deploy

@@ -1,4 +1,4 @@
-#include "actors/link/certificates.hpp"
+#include "deploy/certificates_of.hpp"
 #include "deploy/commands.hpp"
 #include "deploy/manifest.hpp"
 
@@ -12,13 +12,13 @@ namespace {
 void certs(const std::string& file, const std::string& out) {
   // The manifest may name this very folder, which does not exist yet: the folders are not checked here.
   auto m = load_manifest(file);
-  std::vector<node_identity> all;
-  for (const auto& n : m.nodes)
-    all.push_back({n.name.value, n.site.value});
-  make_link_certificates(out, all);
-  std::cout << "certificates of " << all.size() << " nodes are in " << out << "\n"
+  const auto sites = make_certificates(m, out);
+  std::cout << "certificates of " << m.nodes.size() << " nodes are in " << out << "\n"
             << "Copy to each machine: ca.pem, and NODE.pem and NODE.key of its own nodes; name the folder in the manifest:\n"
-            << "  security: {certs: DIR}\nKeep ca.key here: whoever has it can make a node.\n";
+            << "  security: {certs: DIR}\n";
+  for (const auto& s : sites)
+    std::cout << "Nodes of site " << s << " also need, in DIR/sites/" << s << ": ca.pem, and their own NODE.pem and NODE.key.\n";
+  std::cout << "Keep each ca.key here: whoever has it can make a node.\n";
 }
 
 } // namespace

@@ -2,7 +2,7 @@
 #include "deploy/demo_page.hpp"
 #include "deploy/demo_report.hpp"
 #include "deploy/failures.hpp"
-#include "deploy/lifecycle.hpp"
+#include "deploy/launched.hpp"
 #include "deploy/plan.hpp"
 #include "deploy/table.hpp"
 
@@ -24,25 +24,6 @@ struct options {
 };
 
 void say(const std::string& line) { std::cout << "[demo] " << line << std::endl; }
-
-/// Takes the deployment down again, also after an error or a signal; one that ran before is left alone.
-struct launched {
-  launched(const manifest& m) : dir(run_dir_of(m.deployment)) {
-    if (bring_up(m, "", std::chrono::seconds(60), say) == up_result::was_running)
-      throw failed(m.deployment + " runs already: `virga down` first, so that the demo measures its own nodes");
-  }
-  ~launched() {
-    try {
-      take_down(dir);
-      say("everything is down");
-    } catch (const std::exception& e) {
-      std::cerr << "virga: " << e.what() << "\n";
-    }
-  }
-  launched(const launched&) = delete;
-  launched& operator=(const launched&) = delete;
-  run_dir dir;
-};
 
 std::vector<demo_gateway> edge_gateways(const std::vector<node_view>& nodes) {
   std::vector<demo_gateway> all;
@@ -86,7 +67,7 @@ demo_report measure(const manifest& m, const options& o) {
   std::vector<demo_answers> answers;
   demo_report report;
   {
-    launched deployment(m);
+    launched deployment(m, say);
     auto nodes = look_at(m, deployment.dir, std::chrono::seconds(2));
     demo_options how;
     how.gateways = edge_gateways(nodes);

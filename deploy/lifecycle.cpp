@@ -1,6 +1,6 @@
 #include "deploy/lifecycle.hpp"
 
-#include "actors/link/certificates.hpp"
+#include "deploy/certificates_of.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/lock_file.hpp"
 #include "deploy/plan.hpp"
@@ -21,17 +21,10 @@ using say_function = std::function<void(const std::string&)>;
 constexpr auto poll_every = 50ms;
 constexpr auto answer_time = 2s;  // of one node to one question
 
-void make_certificates(const manifest& m, const run_dir& dir) {
-  std::vector<node_identity> all;
-  for (const auto& n : m.nodes)
-    all.push_back({n.name.value, n.site.value});
-  make_link_certificates(dir.certs(), all);
-}
-
 void prepare(const manifest& m, const std::string& machine, const run_dir& dir, const say_function& say) {
   write_whole(dir.manifest_copy(), m.text);
   if (m.certs.value == "auto")
-    make_certificates(m, dir);
+    make_certificates(m, dir.certs());
   model_parts folders;
   for (const auto& n : m.nodes) {
     if (!machine.empty() && n.machine != machine)

@@ -19,15 +19,17 @@ struct node_view {
   std::uint16_t admin_port = 0;   ///< 0: not open (yet)
   std::uint16_t api_port = 0;
   bool ready = false;
-  std::string reason;             ///< why it is not ready
+  std::string reason;             ///< why it is not ready, or what it is without
   std::vector<std::string> strategies;
+  std::vector<std::string> away;  ///< nodes of its site that it cannot reach
   std::string status;             ///< JSON of GET /status; empty when it does not answer
 };
 
 /// Looks at the nodes that the keeper of this run directory holds; each is given at most `limit` to answer.
 std::vector<node_view> look_at(const manifest& m, const run_dir& dir, std::chrono::milliseconds limit);
 
-/// Ready, and serving each strategy that its roles promise together with a cloud node of the same machine.
+/// Ready, together with the nodes of its site that do its roles, and serving each strategy that its roles promise together with
+/// a cloud node, as far as those are on the same machine.
 bool is_complete(const manifest& m, const node_view& n);
 
 enum class up_result { started, was_running };

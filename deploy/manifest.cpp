@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t max_file_bytes = 1024 * 1024;  // more is no manifest; refused before it is parsed
 constexpr std::size_t max_values = 20'000;           // keys and values; the demo has about 100
 constexpr std::size_t max_nodes = 256;
-constexpr std::size_t max_entries = 64;              // engines or roles of one node
+constexpr std::size_t max_entries = 64;              // engines or roles of one node, nodes of one role
 
 using std::chrono::milliseconds;
 
@@ -65,9 +65,24 @@ struct reader {
     constexpr std::array strategies{strategy::cloud, strategy::edge, strategy::split};
     auto usual = static_cast<std::size_t>(std::find(strategies.begin(), strategies.end(), r.serves) - strategies.begin());
     r.serves = strategies[y.choice("serves", usual, {"cloud", "edge", "split"})];
-    r.engine = y.name("engine");
+    for (const char* key : {"replicas", "pipeline"})
+      y.list(key, false, max_entries, [&](const YAML::Node& n) { r.nodes.push_back(node_name(n, key)); });
+    r.in_turn = y.has("pipeline");
+    if (r.in_turn && y.has("replicas"))
+      y.fail(y.at("replicas"), "`replicas` each hold all of a role, the nodes of a `pipeline` a part each: keep one of the two");
+    if (y.has("engine") && !r.nodes.empty())
+      y.fail(y.at("engine"), "a role that other nodes do has no `engine` here: keep `engine` or `" + std::string(r.in_turn ? "pipeline" : "replicas") + "`");
+    if (r.nodes.empty() || y.has("engine"))
+      r.engine = y.name("engine");
     y.finish();
     return r;
+  }
+
+  marked<std::string> node_name(const YAML::Node& yaml, const std::string& key) const {
+    if (yaml.IsScalar() && !yaml.Scalar().empty())
+      return {yaml.Scalar(), mark_of(yaml)};
+    found.push_back({mark_of(yaml), "`" + key + "` of role must list names of nodes"});
+    return {};
   }
 
   listen_entry listen(yaml_map y) const {
@@ -103,9 +118,11 @@ struct reader {
     n.threads = y.whole("threads", 1, {1, 256});
     if (auto l = y.map("listen", "listen"))
       n.listen = listen(*l);
+    if (auto l = y.map("site_listen", "site_listen"))
+      n.site_listen = listen(*l);
     if (auto g = y.map("gateway", "gateway"))
       n.gateway = gateway(*g);
-    y.list("engines", true, max_entries, [&](const YAML::Node& e) { n.engines.push_back(engine(e)); });
+    y.list("engines", false, max_entries, [&](const YAML::Node& e) { n.engines.push_back(engine(e)); });
     y.list("roles", true, max_entries, [&](const YAML::Node& r) { n.roles.push_back(role_of(r, n.kind)); });
     y.finish();
     n.sound = found.size() == before;
@@ -201,6 +218,31 @@ bad_manifest::bad_manifest(const std::filesystem::path& file, problems found)
 const node_entry* manifest::find(const std::string& name) const {
   auto i = std::find_if(nodes.begin(), nodes.end(), [&](const node_entry& n) { return n.name.value == name; });
   return i == nodes.end() ? nullptr : &*i;
+}
+
+std::vector<std::string> manifest::dials(const node_entry& node) const {
+  std::vector<std::string> all;
+  for (const auto& r : node.roles)
+    for (const auto& n : r.nodes)
+      if (std::find(all.begin(), all.end(), n.value) == all.end())
+        all.push_back(n.value);
+  return all;
+}
+
+std::vector<std::string> manifest::dialed_by(const node_entry& node) const {
+  std::vector<std::string> all;
+  for (const auto& n : nodes) {
+    auto there = dials(n);
+    if (std::find(there.begin(), there.end(), node.name.value) != there.end())
+      all.push_back(n.name.value);
+  }
+  return all;
+}
+
+const role_entry* own_role(const node_entry& node, role kind) {
+  auto i = std::find_if(node.roles.begin(), node.roles.end(),
+                        [&](const role_entry& r) { return r.kind == kind && r.nodes.empty(); });
+  return i == node.roles.end() ? nullptr : &*i;
 }
 
 manifest load_manifest(const std::filesystem::path& file, const std::filesystem::path& base) {

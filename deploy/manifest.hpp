@@ -29,7 +29,9 @@ struct engine_entry {
 struct role_entry {
   role kind = role::generator;
   strategy serves = strategy::cloud;
-  marked<std::string> engine;
+  marked<std::string> engine;              ///< empty where there are nodes
+  std::vector<marked<std::string>> nodes;  ///< of the site, that do it in the place of this one
+  bool in_turn = false;                    ///< `pipeline`: each holds a part of the layers; else (`replicas`) each holds all
   mark at;
 };
 
@@ -52,7 +54,8 @@ struct node_entry {
   std::string machine;  ///< which machine runs it; "local" when there is only one
   node_kind kind = node_kind::edge;
   std::uint64_t threads = 1;
-  std::optional<listen_entry> listen;
+  std::optional<listen_entry> listen;       ///< where edges dial
+  std::optional<listen_entry> site_listen;  ///< where other nodes of the site come
   std::optional<gateway_entry> gateway;
   std::vector<engine_entry> engines;
   std::vector<role_entry> roles;
@@ -84,7 +87,15 @@ struct manifest {
 
   /// nullptr when there is none
   const node_entry* find(const std::string& name) const;
+
+  /// The nodes of its site that `node` dials: those that do a role in its place. Each once, in the order of the file.
+  std::vector<std::string> dials(const node_entry& node) const;
+  /// The nodes of its site that dial `node`.
+  std::vector<std::string> dialed_by(const node_entry& node) const;
 };
+
+/// The role of this kind that the node does itself; nullptr when there is none.
+const role_entry* own_role(const node_entry& node, role kind);
 
 /// @param base what the manifest's paths are relative to; empty: the file's folder
 /// @throws bad_manifest with all that is wrong; bad_input when the file cannot be read

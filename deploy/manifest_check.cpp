@@ -63,6 +63,8 @@ struct checker {
     for (const auto& n : m.nodes) {
       if (n.listen)
         port({n.machine, n.listen->host, n.listen->port, n.name.value + "'s listen"}, n.listen->at, taken);
+      if (n.site_listen)
+        port({n.machine, n.site_listen->host, n.site_listen->port, n.name.value + "'s site_listen"}, n.site_listen->at, taken);
       if (n.gateway)
         port({n.machine, n.gateway->host, n.gateway->port, n.name.value + "'s gateway"}, n.gateway->at, taken);
     }
@@ -121,9 +123,45 @@ struct checker {
     });
   }
 
+  /// A role that other nodes of the site do in this one's place.
+  void far_role(const node_entry& n, const role_entry& r) const {
+    const auto what = std::string(to_string(r.kind));
+    if (n.kind != node_kind::cloud)
+      return fail(r.at, n.name.value + " is an edge node: only roles of cloud nodes can be done by other nodes");
+    if (r.in_turn && r.kind != role::verifier)
+      fail(r.at, "a " + what + " cannot be cut over nodes: use `replicas`; a `pipeline` is for role `verifier`");
+    std::set<std::string> seen;
+    for (const auto& name : r.nodes)
+      if (name)
+        doer(n, r, name, seen.insert(name.value).second);
+  }
+
+  void doer(const node_entry& n, const role_entry& r, const marked<std::string>& name, bool first) const {
+    const auto* at = m.find(name.value);
+    const auto what = std::string(to_string(r.kind));
+    if (!at)
+      return fail(name.at, "node " + quoted(name.value) + " is to do a role of " + n.name.value + ": there is no such node");
+    if (!first)
+      return fail(name.at, "node " + quoted(name.value) + " stands twice: keep one");
+    if (!at->sound)
+      return;
+    if (at == &n || at->site.value != n.site.value)
+      fail(name.at, "node " + quoted(name.value) + (at == &n ? " is this node itself" : " is of site " + quoted(at->site.value))
+                      + ": name other nodes of site " + quoted(n.site.value));
+    else if (!own_role(*at, r.kind))
+      fail(name.at, "node " + quoted(name.value) + " does not do the role " + quoted(what) + " itself: add it there, with an engine");
+    else if (!at->site_listen)
+      fail(name.at, "node " + quoted(name.value) + " lets no other node of its site in: add `site_listen: {port: 7171}` to it");
+    else if (wildcard(at->site_listen->host))
+      fail(at->site_listen->at, "`site_listen` of " + name.value + " is " + at->site_listen->host + ", which is no address to dial: give the one at which "
+                                  + n.name.value + " reaches it");
+  }
+
   void roles(const node_entry& n) const {
     std::set<role> seen;
     for (const auto& r : n.roles) {
+      if (!r.nodes.empty())
+        far_role(n, r);
       role_fits(n, r);
       if (!seen.insert(r.kind).second)
         fail(r.at, n.name.value + " has two roles " + quoted(std::string(to_string(r.kind))) + ": keep one");

@@ -70,7 +70,8 @@ int run(const options& o) {
     throw bad_manifest(o.manifest, std::move(found));
   if (!o.run_dir.empty())
     return run_in({o.run_dir}, m, *n, folders);
-  if (m.certs.value == "auto" && !m.links.empty())
+  const bool alone = m.links.empty() && m.dials(*n).empty() && m.dialed_by(*n).empty();
+  if (m.certs.value == "auto" && !alone)
     throw bad_input(o.manifest + ": `certs: auto` is for `virga up`; for a node of its own run `virga certs` and name the folder");
   own_folder own(m.deployment + "+" + n->name.value);  // no deployment has a + in its name
   return run_in(own.dir, m, *n, folders);

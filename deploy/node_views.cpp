@@ -28,6 +28,13 @@ void ask(node_view& n, std::chrono::milliseconds limit) {
     n.reason = s.at("reason").as_string().c_str();
     for (const auto& name : s.at("strategies").as_array())
       n.strategies.emplace_back(name.as_string().c_str());
+    for (const auto& other : s.at("neighbours").as_array()) {
+      if (other.at("up").as_bool())
+        continue;
+      n.away.emplace_back(other.at("node").as_string().c_str());
+      if (n.reason.empty())
+        n.reason = other.at("reason").as_string().c_str();
+    }
   } catch (const std::exception& e) {
     n.ready = false;
     n.reason = e.what();
@@ -73,6 +80,9 @@ bool is_complete(const manifest& m, const node_view& n) {
   auto has = [](const node_entry& e, role kind) {
     return std::any_of(e.roles.begin(), e.roles.end(), [&](const role_entry& r) { return r.kind == kind; });
   };
+  for (const auto& name : m.dials(*n.entry))
+    if (m.find(name)->machine == n.entry->machine && std::find(n.away.begin(), n.away.end(), name) != n.away.end())
+      return false;
   for (const auto& l : m.links) {
     const auto* cloud = l.from.value == n.entry->name.value ? m.find(l.to.value) : nullptr;
     if (!cloud || cloud->machine != n.entry->machine)

@@ -1,5 +1,6 @@
 #include "deploy/plan.hpp"
 
+#include "actors/link/certificates.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/progress_line.hpp"
 #include "models/memory.hpp"
@@ -55,8 +56,6 @@ role_config make_role(const role_entry& r, const engine_entry& e, const model_pa
   c.kind = r.kind;
   c.serves = r.serves;
   c.engine = r.engine.value;
-  if (r.kind != role::verifier)
-    c.view = make_view(*part.folder);
   c.model_digest = part.folder->digest();
   auto cloud_part = r.kind == role::drafter ? part.gap() : r.kind == role::verifier ? part.middle() : std::nullopt;
   std::tie(c.first_layer, c.last_layer) = cloud_part.value_or(std::pair(0u, 0u));
@@ -65,6 +64,29 @@ role_config make_role(const role_entry& r, const engine_entry& e, const model_pa
   c.stages = models::describe(part.stages);
   c.stage_count = static_cast<std::uint32_t>(part.stages.size());
   return c;
+}
+
+/// A role that other nodes of the site do: the model is theirs.
+role_config make_far_role(const manifest& m, const role_entry& r, model_parts& parts) {
+  role_config all;
+  for (const auto& name : r.nodes) {
+    const auto& at = *m.find(name.value);
+    const auto& own = *own_role(at, r.kind);
+    const auto& e = *std::find_if(at.engines.begin(), at.engines.end(),
+                                  [&](const engine_entry& x) { return x.name.value == own.engine.value; });
+    auto one = make_role(own, e, part_of(m, e, parts));
+    if (all.parts.empty() || r.in_turn)
+      one.parts = {{{}, one.first_layer, one.last_layer}};
+    if (all.parts.empty()) {
+      all = std::move(one);
+      all.engine.clear();
+    } else if (r.in_turn) {
+      all.parts.push_back(one.parts.front());
+      all.last_layer = one.last_layer;
+    }
+    all.parts.back().nodes.push_back(name.value);
+  }
+  return all;
 }
 
 /// As this node sees it; only the dialing side shapes the link.
@@ -136,9 +158,32 @@ void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir
     auto part = part_of(m, e, parts);
     c.engines.push_back(make_engine(e, part.cut ? nullptr : part.folder, dir.part(n.name.value, e.name.value)));
     for (const auto& r : n.roles)
-      if (r.engine.value == e.name.value)
-        c.roles.push_back(make_role(r, e, part));
+      if (r.engine.value == e.name.value) {
+        auto& made = c.roles.emplace_back(make_role(r, e, part));
+        if (r.kind != role::verifier)
+          made.view = make_view(*part.folder);
+      }
   }
+}
+
+void add_site(const manifest& m, const node_entry& n, model_parts& parts, node_config& c) {
+  for (const auto& r : n.roles)
+    if (!r.nodes.empty())
+      c.roles.push_back(make_far_role(m, r, parts));
+  for (const auto& name : m.dials(n)) {
+    const auto& at = *m.find(name)->site_listen;
+    c.neighbours.push_back({name, true, at.host, at.port});
+  }
+  for (const auto& name : m.dialed_by(n))
+    c.neighbours.push_back({name, false, {}, 0});
+  if (n.site_listen) {
+    c.site_host = n.site_listen->host;
+    c.site_port = n.site_listen->port;
+  }
+}
+
+tls_config identity(const fs::path& dir, const std::string& name) {
+  return {dir / "ca.pem", dir / (name + ".pem"), dir / (name + ".key")};
 }
 
 } // namespace
@@ -167,13 +212,15 @@ node_config make_node_config(const manifest& m, const std::string& name, const r
   c.site = n->site.value;
   c.kind = n->kind;
   add_engines_and_roles(m, *n, dir, parts, c);
+  add_site(m, *n, parts, c);
   add_links(m, *n, c);
   if (n->listen) {
     c.listen_host = n->listen->host;
     c.listen_port = n->listen->port;
   }
   auto certs = m.certs.value == "auto" ? dir.certs() : fs::path(m.certs.value);
-  c.tls = {certs / "ca.pem", certs / (name + ".pem"), certs / (name + ".key")};
+  c.tls = identity(certs, name);
+  c.site_tls = identity(site_certificates(certs, c.site), name);
   c.gateways = make_gateways(m, *n, dir);
   c.sessions.max_sessions = static_cast<std::uint32_t>(m.limits.max_sessions);
   c.sessions.patience = std::chrono::milliseconds(m.limits.patience_ms);

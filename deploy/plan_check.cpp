@@ -38,24 +38,92 @@ struct folder_checker {
                           + std::to_string(part.layers() - 1));
   }
 
+  /// What a role is done with, for comparing.
+  struct holding {
+    std::string who;  ///< "engine `middle` of cloud-1"
+    model_part part;
+    dtype compute = dtype::f32;
+    std::optional<std::pair<std::uint32_t, std::uint32_t>> layers;  ///< of a verifier
+  };
+
+  /// Of a role that the node does itself; nothing when it is wrong, which is said elsewhere.
+  std::optional<holding> own(const node_entry& n, const role_entry& r) {
+    const auto* e = engine(n, r.engine.value);
+    problems reported_already;
+    auto part = e ? parts.of(*e, reported_already) : std::nullopt;
+    if (!part)
+      return std::nullopt;
+    return holding{"engine `" + e->name.value + "` of " + n.name.value, *part, e->compute, part->middle()};
+  }
+
+  /// Of a role that may be done elsewhere: as a whole.
+  std::optional<holding> whole(const node_entry& n, const role_entry& r) {
+    if (r.nodes.empty())
+      return own(n, r);
+    auto all = far(r);
+    if (all.size() != r.nodes.size())
+      return std::nullopt;
+    auto sum = all.front();
+    for (std::size_t i = 1; r.in_turn && i < all.size(); ++i) {
+      if (!sum.layers || !all[i].layers || sum.layers->second != all[i].layers->first)
+        return std::nullopt;
+      sum.layers->second = all[i].layers->second;
+    }
+    return sum;
+  }
+
+  std::vector<holding> far(const role_entry& r) {
+    std::vector<holding> all;
+    for (const auto& name : r.nodes)
+      if (const auto* n = m.find(name.value))
+        if (const auto* role = own_role(*n, r.kind))
+          if (auto h = own(*n, *role))
+            all.push_back(std::move(*h));
+    return all;
+  }
+
+  /// Nodes that do one role together have one model, in one dtype; replicas the same layers, stages layers in turn.
+  void agree(const node_entry& n, const role_entry& r) {
+    for (const auto& name : r.nodes)
+      if (const auto* at = m.find(name.value); at && !here(*at))
+        node(*at);  // this machine needs its model's folder too
+    const auto all = far(r);
+    for (std::size_t i = 1; i < all.size(); ++i)
+      agree(n, r, all[i - 1], all[i], r.nodes[i].at);
+  }
+
+  void agree(const node_entry& n, const role_entry& r, const holding& a, const holding& b, mark at) {
+    const auto pair = a.who + " and " + b.who + ", which do one role of " + n.name.value + ",";
+    const auto next = std::to_string(a.layers ? a.layers->second : 0);
+    if (a.part.folder->digest() != b.part.folder->digest())
+      fail(at, pair + " hold different models (" + a.part.folder->digest().substr(0, 12) + " and "
+                 + b.part.folder->digest().substr(0, 12) + "): give both the same");
+    else if (a.compute != b.compute)
+      fail(at, pair + " compute in " + std::string(to_string(a.compute)) + " and " + std::string(to_string(b.compute))
+                 + ": give both the same dtype");
+    else if (a.layers && b.layers && !r.in_turn && a.layers != b.layers)
+      fail(at, pair + " hold " + layers_text(*a.layers) + " and " + layers_text(*b.layers)
+                 + ": give both the same layers, or use `pipeline`");
+    else if (a.layers && b.layers && r.in_turn && a.layers->second != b.layers->first)
+      fail(at, pair + " hold " + layers_text(*a.layers) + " and " + layers_text(*b.layers) + ": the second must begin with layer "
+                 + next);
+  }
+
   /// Drafter and verifier hold two parts of one model, and compute alike.
   void completes(const node_entry& device, const role_entry& drafter, const node_entry& cloud, const role_entry& verifier) {
-    const auto *de = engine(device, drafter.engine.value), *ce = engine(cloud, verifier.engine.value);
-    problems reported_already;
-    auto d = de ? parts.of(*de, reported_already) : std::nullopt, c = ce ? parts.of(*ce, reported_already) : std::nullopt;
-    if (!d || !c || !d->gap() || !c->middle())
+    const auto d = own(device, drafter), c = whole(cloud, verifier);
+    if (!d || !c || !d->part.gap() || !c->layers)
       return;
-    auto pair = "engine `" + de->name.value + "` of " + device.name.value + " and engine `" + ce->name.value + "` of "
-                + cloud.name.value;
-    if (d->folder->digest() != c->folder->digest())
-      fail(drafter.at, pair + " come from different models (" + d->folder->digest().substr(0, 12) + " and "
-                         + c->folder->digest().substr(0, 12) + "): cut both from one folder");
-    else if (d->gap() != c->middle())
-      fail(drafter.at, pair + " do not complete each other: the device leaves " + layers_text(*d->gap())
-                         + " to the cloud, which holds " + layers_text(*c->middle()) + ": make them the same");
-    else if (de->compute != ce->compute)
-      fail(drafter.at, pair + " compute in " + std::string(to_string(de->compute)) + " and "
-                         + std::string(to_string(ce->compute)) + ": give both the same dtype");
+    const auto pair = d->who + " and " + c->who;
+    if (d->part.folder->digest() != c->part.folder->digest())
+      fail(drafter.at, pair + " come from different models (" + d->part.folder->digest().substr(0, 12) + " and "
+                         + c->part.folder->digest().substr(0, 12) + "): cut both from one folder");
+    else if (d->part.gap() != c->layers)
+      fail(drafter.at, pair + " do not complete each other: the device leaves " + layers_text(*d->part.gap())
+                         + " to the cloud, which holds " + layers_text(*c->layers) + ": make them the same");
+    else if (d->compute != c->compute)
+      fail(drafter.at, pair + " compute in " + std::string(to_string(d->compute)) + " and "
+                         + std::string(to_string(c->compute)) + ": give both the same dtype");
   }
 
   void partners(const node_entry& device, const role_entry& drafter) {
@@ -76,6 +144,8 @@ struct folder_checker {
         role_fits(r, i->second);
       if (r.kind == role::drafter)
         partners(n, r);
+      if (!r.nodes.empty())
+        agree(n, r);
     }
     if (n.gateway && n.gateway->api_keys_file && !std::filesystem::is_regular_file(n.gateway->api_keys_file.value))
       fail(n.gateway->api_keys_file.at, n.gateway->api_keys_file.value + " is no file: write one key a line into it");

@@ -33,9 +33,14 @@ std::string links_of(const node_view& n) {
     return "-";
   std::string text;
   const auto status = json::parse(n.status);
+  auto name = [&](const json::value& p) { text += (text.empty() ? "" : ", ") + std::string(p.at("node").as_string().c_str()); };
   for (const auto& p : status.at("peers").as_array()) {
-    text += (text.empty() ? "" : ", ") + std::string(p.at("node").as_string().c_str());
+    name(p);
     text += p.at("up").as_bool() ? " " + fixed(p.at("rtt_ms").to_number<double>(), 1) + " ms" : " down";
+  }
+  for (const auto& other : status.at("neighbours").as_array()) {
+    name(other);
+    text += other.at("up").as_bool() ? "" : " down";
   }
   return text.empty() ? "-" : text;
 }

@@ -107,10 +107,25 @@ json::object recent_object(const recent_request& r) {
 
 } // namespace
 
+namespace {
+
+std::optional<std::string> why_missing(const peer_state& p) {
+  if (!p.up)
+    return p.node + " (site " + p.site + ") cannot be reached" + (p.reason.empty() ? "" : ": " + p.reason);
+  for (auto& r : p.roles)
+    if (r.incarnation == 0)
+      return "the " + std::string(to_string(r.kind)) + " of " + p.node + " is not running";
+  return std::nullopt;
+}
+
+} // namespace
+
 std::string status_json(const node_status& s, const gateway_counts& counts) {
-  json::array peers, engines;
+  json::array peers, neighbours, engines;
   for (auto& p : s.peers)
     peers.push_back(peer_object(p));
+  for (auto& n : s.neighbours)
+    neighbours.push_back(peer_object(n));
   for (auto& e : s.engines)
     engines.push_back(engine_object(e));
   return json_text(json::object{{"name", to_utf8(s.name)},
@@ -123,6 +138,7 @@ std::string status_json(const node_status& s, const gateway_counts& counts) {
                                 {"supervision", supervision_object(s.supervision)},
                                 {"roles", roles_array(s.roles)},
                                 {"peers", std::move(peers)},
+                                {"neighbours", std::move(neighbours)},
                                 {"engines", std::move(engines)},
                                 {"gateway", counts_object(counts)}});
 }
@@ -142,13 +158,12 @@ std::string ready_json(const node_status& s) {
 std::optional<std::string> why_missing(const node_status& s) {
   if (s.draining)
     return "this node is shutting down";
-  for (auto& p : s.peers) {
-    if (!p.up)
-      return p.node + " (site " + p.site + ") cannot be reached" + (p.reason.empty() ? "" : ": " + p.reason);
-    for (auto& r : p.roles)
-      if (r.incarnation == 0)
-        return "the " + std::string(to_string(r.kind)) + " of " + p.node + " is not running";
-  }
+  for (auto& p : s.peers)
+    if (auto why = why_missing(p))
+      return why;
+  for (auto& n : s.neighbours)
+    if (auto why = why_missing(n))
+      return why;
   for (auto& r : s.roles)
     if (!r.running)
       return "the " + r.name + " of this node is not running";

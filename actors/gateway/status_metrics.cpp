@@ -136,6 +136,21 @@ void add_links(families& f, const node_status& s) {
   }
 }
 
+void add_neighbours(families& f, const node_status& s) {
+  auto each = [&](auto value) {
+    for (auto& n : s.neighbours)
+      f.add({{"peer", n.node}}, value(n));
+  };
+  f.gauge("virga_neighbour_up", "1 while another node of this site can be reached");
+  each([](auto& n) { return n.up ? 1.0 : 0.0; });
+  f.counter("virga_neighbour_connections_total", "How often it was found");
+  each([](auto& n) { return n.counts.connections; });
+  f.counter("virga_neighbour_sent_bytes_total", "Bytes of frames sent to it");
+  each([](auto& n) { return n.counts.bytes_out; });
+  f.counter("virga_neighbour_received_bytes_total", "Bytes of frames received from it");
+  each([](auto& n) { return n.counts.bytes_in; });
+}
+
 } // namespace
 
 std::vector<MetricFamily> status_metrics(const node_status& s, const gateway_counts& counts) {
@@ -144,6 +159,7 @@ std::vector<MetricFamily> status_metrics(const node_status& s, const gateway_cou
   add_engines(f, s);
   add_roles(f, s);
   add_links(f, s);
+  add_neighbours(f, s);
   return f.take();
 }
 

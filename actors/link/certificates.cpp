@@ -200,4 +200,15 @@ void make_link_certificates(const fs::path& dir, std::span<const node_identity> 
     make_node_certificate(dir, n, dir);
 }
 
+fs::path site_certificates(const fs::path& dir, const std::string& site) { return dir / "sites" / site; }
+
+void make_site_certificates(const fs::path& dir, std::span<const node_identity> nodes) {
+  for (auto& n : nodes) {
+    check_name(n.site, "the site");
+    const auto own = site_certificates(dir, n.site);
+    make_ca(own);
+    make_node_certificate(own, n, own);
+  }
+}
+
 } // namespace virga

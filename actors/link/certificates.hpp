@@ -1,4 +1,4 @@
-// actors/link/certificates.hpp: makes the CA of a deployment's links and the certificates of its nodes (`virga certs`).
+// actors/link/certificates.hpp: makes the CA of a deployment's links, that of each site, and their nodes' certificates (`virga certs`).
 // EC P-256; the CA is good for ten years, a node's certificate for one. Files are readable by their owner only.
 #pragma once
 
@@ -31,8 +31,16 @@ void make_ca(const std::filesystem::path& dir);
 void make_node_certificate(const std::filesystem::path& ca_dir, const node_identity& who,
                            const std::filesystem::path& out_dir, int days = 365);
 
-/// All of a deployment in one folder. Safe to repeat.
+/// All of a deployment's links in one folder. Safe to repeat.
 /// @throws certificate_error
 void make_link_certificates(const std::filesystem::path& dir, std::span<const node_identity> nodes);
+
+/// Where a site's own CA and certificates lie in that folder: sites/<site>. CAF's TLS compares no names, so that whoever has
+/// a certificate of this CA is in: each site has a CA of its own, and only its nodes get its files.
+std::filesystem::path site_certificates(const std::filesystem::path& dir, const std::string& site);
+
+/// Those of one site, beside the links'. Safe to repeat. @param nodes of this site alone
+/// @throws certificate_error
+void make_site_certificates(const std::filesystem::path& dir, std::span<const node_identity> nodes);
 
 } // namespace virga

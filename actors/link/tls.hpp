@@ -25,6 +25,9 @@ public:
 /// @throws bad_identity
 std::unique_ptr<boost::asio::ssl::context> make_tls_context(const tls_config& identity);
 
+/// Reads the files of an identity as make_tls_context does, for those who use them elsewhere. @throws bad_identity
+void check_identity(const tls_config& identity);
+
 /// The DNS names in the certificate that the peer has proved, e.g. {"edge-1", "home.site.virga"}.
 std::vector<std::string> peer_names(ssl_st* connection);
 

@@ -2,6 +2,7 @@
 
 #include "actors/node/defaults.hpp"
 #include "actors/node/node_state.hpp"
+#include "actors/site/modules.hpp"
 #include "messages/type_ids.hpp"
 
 #include <caf/actor_registry.hpp>
@@ -30,10 +31,12 @@ namespace virga {
 namespace {
 
 struct system_config : caf::actor_system_config {
-  system_config() {
+  explicit system_config(const node_config& of) {
     set("scheduler.policy", caf::atom("sharing"));  // the default polls: 11 % of a core when idle
     set("scheduler.max-threads", node_defaults::scheduler_threads);
     add_error_category(caf::atom("virga"), render_error);
+    if (!of.neighbours.empty())
+      load_site_modules(*this, of.site_tls);
   }
 };
 
@@ -84,7 +87,10 @@ caf::behavior watch(caf::event_based_actor* self, node_actor whom, std::shared_p
 class process {
 public:
   process(node_config config, const std::function<node_parts()>& make_parts)
-    : signals_(signals_of_this_process(), "signalfd"), name_(config.name), parts_(make_parts()), system_(system_config_) {
+    : signals_(signals_of_this_process(), "signalfd"), name_(config.name), parts_(make_parts()), system_config_(config),
+      system_(system_config_) {
+    if (!config.neighbours.empty())
+      parts_.middleman = site_middleman;
     node_ = system_.spawn(make_node, std::move(config), parts_);
     watcher_ = system_.spawn(watch, node_, end_);
   }

@@ -122,6 +122,111 @@ TEST_CASE("each mistake is named with its line, its column, both values and the 
   CHECK(said.find(m.says) != std::string::npos);
 }
 
+namespace {
+
+/// A front, two replicas of the whole model, and two stages of the layers that the edge leaves.
+const std::string cluster = R"(virga: 1
+deployment: tiny
+nodes:
+  - name: front
+    site: cloud
+    kind: cloud
+    listen: {port: 7070}
+    roles:
+      - {role: generator, replicas: [replica-1, replica-2]}
+      - {role: verifier, pipeline: [stage-1, stage-2]}
+  - name: replica-1
+    site: cloud
+    kind: cloud
+    site_listen: {port: 7171}
+    engines: [{name: whole, model: LARGE}]
+    roles: [{role: generator, engine: whole}]
+  - name: replica-2
+    site: cloud
+    kind: cloud
+    site_listen: {port: 7172}
+    engines: [{name: whole, model: LARGE}]
+    roles: [{role: generator, engine: whole}]
+  - name: stage-1
+    site: cloud
+    kind: cloud
+    site_listen: {port: 7173}
+    engines: [{name: middle, model: LARGE, stages: "1-1"}]
+    roles: [{role: verifier, engine: middle}]
+  - name: stage-2
+    site: cloud
+    kind: cloud
+    site_listen: {port: 7174}
+    engines: [{name: middle, model: LARGE, stages: "2-2"}]
+    roles: [{role: verifier, engine: middle}]
+  - name: edge-1
+    kind: edge
+    engines: [{name: device, model: LARGE, stages: "embedding,0-0,head"}]
+    roles: [{role: drafter, engine: device}]
+links:
+  - {from: edge-1, to: front}
+)";
+
+} // namespace
+
+TEST_CASE("a cloud of several nodes is sound, and becomes neighbours and parts of roles", "[deploy][manifest]") {
+  CHECK(complaints(cluster) == "");
+  scratch dir;
+  auto m = load_checked(dir.write("m.yaml", replaced(cluster, "LARGE", model)));
+  model_parts parts;
+  auto front = make_node_config(m, "front", {dir.path / "run"}, parts);
+  REQUIRE(front.roles.size() == 2);
+  CHECK(front.roles[0].parts.at(0).nodes == std::vector<std::string>{"replica-1", "replica-2"});
+  REQUIRE(front.roles[1].parts.size() == 2);
+  CHECK(front.roles[1].parts[1].nodes == std::vector<std::string>{"stage-2"});
+  CHECK(front.roles[1].parts[1].first_layer == 2);
+  CHECK(front.roles[1].first_layer == 1);
+  CHECK(front.roles[1].last_layer == 3);
+  REQUIRE(front.neighbours.size() == 4);
+  CHECK(front.neighbours[3].port == 7174);
+  CHECK(front.engines.empty());
+  auto stage = make_node_config(m, "stage-1", {dir.path / "run"}, parts);
+  REQUIRE(stage.neighbours.size() == 1);
+  CHECK_FALSE(stage.neighbours[0].dial);
+  CHECK(stage.site_port == 7173);
+}
+
+TEST_CASE("mistakes in a cloud of several nodes are named like all others", "[deploy][manifest]") {
+  struct mistake {
+    std::string what, by, says;
+  };
+  auto m = GENERATE(values<mistake>({
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1, replica-3]", "9:49: node `replica-3` is to do a role of front: there is no such node"},
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1, replica-1]", "9:49: node `replica-1` stands twice: keep one"},
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1, front]", "9:49: node `front` is this node itself: name other nodes of site `cloud`"},
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1, edge-1]", "9:49: node `edge-1` is of site `edge-1`: name other nodes of site `cloud`"},
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1, stage-1]", "9:49: node `stage-1` does not do the role `generator` itself: add it there"},
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1], engine: whole", "9:58: a role that other nodes do has no `engine` here"},
+    {"replicas: [replica-1, replica-2]", "replicas: [replica-1], pipeline: [replica-2]", "9:37: `replicas` each hold all of a role"},
+    {"replicas: [replica-1, replica-2]", "pipeline: [replica-1, replica-2]", "9:9: a generator cannot be cut over nodes: use `replicas`"},
+    {"replicas: [replica-1, replica-2]", "replicas: replica-1", "9:37: `replicas` of role must be a list"},
+    {"replicas: [replica-1, replica-2]", "replicas: [[replica-1]]", "`replicas` of role must list names of nodes"},
+    {", replicas: [replica-1, replica-2]", "", "9:9: role has no `engine`: add it"},
+    {"pipeline: [stage-1, stage-2]", "pipeline: [stage-2, stage-1]", "10:46: engine `middle` of stage-2 and engine `middle` of stage-1, which do one role of front,"
+                                                                  " hold layers 2-2 and layers 1-1: the second must begin with layer 3"},
+    {"pipeline: [stage-1, stage-2]", "replicas: [stage-1, stage-2]", "hold layers 1-1 and layers 2-2: give both the same layers, or use `pipeline`"},
+    {"pipeline: [stage-1, stage-2]", "replicas: [stage-1]", "do not complete each other: the device leaves layers 1-2 to the cloud, which holds layers 1-1"},
+    {"model: LARGE, stages: \"2-2\"", "model: LARGE, dtype: f64, stages: \"2-2\"", "compute in f32 and f64: give both the same dtype"},
+    {"site_listen: {port: 7172}\n    engines: [{name: whole, model: LARGE}]", "site_listen: {port: 7172}\n    engines: [{name: whole, model: OTHER}]",
+     "9:49: engine `whole` of replica-1 and engine `whole` of replica-2, which do one role of front, hold different models"},
+    {"    site_listen: {port: 7172}\n", "", "9:49: node `replica-2` lets no other node of its site in: add `site_listen: {port: 7171}` to it"},
+    {"site_listen: {port: 7172}", "site_listen: {host: 0.0.0.0, port: 7172}", "`site_listen` of replica-2 is 0.0.0.0, which is no address to dial"},
+    {"site_listen: {port: 7172}", "site_listen: {port: 7171}", "port 7171 is already replica-1's site_listen port"},
+    {"  - name: edge-1\n    kind: edge\n", "  - name: edge-1\n    kind: edge\n    site_listen: {port: 1}\n", ""},
+    {"roles: [{role: drafter, engine: device}]", "roles: [{role: drafter, replicas: [front]}]", "edge-1 is an edge node: only roles of cloud nodes"},
+  }));
+  REQUIRE(cluster.find(m.what) != std::string::npos);
+  auto said = complaints(replaced(cluster, m.what, m.by));
+  INFO(said);
+  CHECK(said.find(m.says) != std::string::npos);
+  CHECK((m.says.empty() == said.empty()));
+}
+
 TEST_CASE("many mistakes give many lines, in the order of the file", "[deploy][manifest]") {
   auto text = replaced(replaced(sound, "virga: 1", "virga: 9"), "port: 8081", "port: x");
   auto said = complaints(replaced(text, "to: cloud-1", "to: nobody"));

@@ -29,6 +29,7 @@ PLACES = {
     "limits": ("nodes:", "limits: {unknown: 1}\nnodes:", ["limits"]),
     "node": ("- name: cloud-1", "- unknown: 1\n    name: cloud-1", ["nodes"]),
     "listen": ("listen: {", "listen: {unknown: 1, ", ["nodes", "listen"]),
+    "site_listen": ("    listen: {", "    site_listen: {unknown: 1, port: 1}\n    listen: {", ["nodes", "site_listen"]),
     "gateway": ("gateway: {", "gateway: {unknown: 1, ", ["nodes", "gateway"]),
     "engine": ("{name: whole", "{unknown: 1, name: whole", ["nodes", "engines"]),
     "role": ("{role: generator", "{unknown: 1, role: generator", ["nodes", "roles"]),

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -37,6 +39,58 @@ nodes:
       - {{role: drafter, engine: device}}
 links:
   - {{from: edge-1, to: cloud-1, rtt_ms: 10}}
+"""
+
+
+# A front without engines: two replicas of the whole model behind it, and its middle layers cut over two more nodes.
+CLUSTER = """\
+virga: 1
+deployment: toy
+supervision: {{max_restarts: 9, within_s: 30, drain_s: 8}}
+nodes:
+  - name: front
+    site: cloud
+    kind: cloud
+    listen: {{port: {listen}}}
+    gateway: {{port: {front}}}
+    roles:
+      - {{role: generator, replicas: [replica-1, replica-2]}}
+      - {{role: verifier, pipeline: [stage-1, stage-2]}}
+  - name: replica-1
+    site: cloud
+    kind: cloud
+    site_listen: {{port: {replica-1}}}
+    engines: [{{name: whole, model: model}}]
+    roles: [{{role: generator, engine: whole}}]
+  - name: replica-2
+    site: cloud
+    kind: cloud
+    site_listen: {{port: {replica-2}}}
+    engines: [{{name: whole, model: model}}]
+    roles: [{{role: generator, engine: whole}}]
+  - name: stage-1
+    site: cloud
+    kind: cloud
+    site_listen: {{port: {stage-1}}}
+    engines: [{{name: middle, model: model, stages: "1-1"}}]
+    roles: [{{role: verifier, engine: middle}}]
+  - name: stage-2
+    site: cloud
+    kind: cloud
+    site_listen: {{port: {stage-2}}}
+    engines: [{{name: middle, model: model, stages: "2-2"}}]
+    roles: [{{role: verifier, engine: middle}}]
+  - name: edge-1
+    kind: edge
+    gateway: {{port: {gateway}}}
+    engines:
+      - {{name: small, model: model}}
+      - {{name: device, model: model, stages: "embedding,0-0,head"}}
+    roles:
+      - {{role: generator, engine: small}}
+      - {{role: drafter, engine: device}}
+links:
+  - {{from: edge-1, to: front, rtt_ms: 10}}
 """
 
 
@@ -81,8 +135,21 @@ class Toy:
         (self.folder / "run").mkdir()
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder / "run"), "XDG_STATE_HOME": str(self.folder / "state")}
 
-    def write_manifest(self, change=lambda text: text) -> None:
-        (self.folder / "toy.yaml").write_text(change(MANIFEST.format(listen=self.listen, gateway=self.gateway)))
+    def write_manifest(self, change=lambda text: text, of=MANIFEST, **ports) -> None:
+        text = of.format(listen=self.listen, gateway=self.gateway, **ports)
+        (self.folder / "toy.yaml").write_text(change(text))
+
+    def ask(self, strategy: str, max_tokens: int = 8, prompt: str = "w4 w5 w6", port: int = 0) -> tuple:
+        """Status and answer; the status is 0 when there was no HTTP answer."""
+        body = json.dumps({"model": "virga/" + strategy, "prompt": prompt, "max_tokens": max_tokens}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port or self.gateway}/v1/completions", body,
+                                         {"Content-Type": "application/json"})
+        try:
+            return 200, json.load(urllib.request.urlopen(request, timeout=60))
+        except urllib.error.HTTPError as e:
+            return e.code, json.load(e)
+        except (OSError, ValueError):
+            return 0, {}
 
     def run(self, *arguments: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run([self.virga, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True,

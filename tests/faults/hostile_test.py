@@ -24,16 +24,9 @@ def resident_mb(pid: int) -> float:
 
 class Hostile(ToyTest):
     def ask(self, strategy: str, max_tokens: int = 8) -> tuple:
-        """Status and text; the status is 0 when there was no HTTP answer."""
-        body = json.dumps({"model": "virga/" + strategy, "prompt": "w4 w5 w6", "max_tokens": max_tokens}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.toy.gateway}/v1/completions", body, {"Content-Type": "application/json"})
-        try:
-            answer = json.load(urllib.request.urlopen(request, timeout=30))
-            return 200, answer["choices"][0]["text"]
-        except urllib.error.HTTPError as e:
-            return e.code, json.load(e)["error"]["message"]
-        except (OSError, ValueError):
-            return 0, ""
+        """Status and text, or what was wrong."""
+        code, answer = self.toy.ask(strategy, max_tokens)
+        return code, answer["choices"][0]["text"] if code == 200 else answer.get("error", {}).get("message", "")
 
     def all_answer(self) -> bool:
         return all(self.ask(s)[0] == 200 for s in ("cloud", "edge", "split"))
