@@ -1,5 +1,6 @@
 #include "deploy/bench/fault_bench.hpp"
 #include "deploy/bench/link_bench.hpp"
+#include "deploy/bench/plan_bench.hpp"
 #include "deploy/commands.hpp"
 #include "deploy/plan.hpp"
 #include "deploy/run_dir.hpp"
@@ -18,7 +19,8 @@ namespace json = boost::json;
 struct options {
   bool quick = false, as_json = false;
   std::string only, out;
-  std::string manifest = "deploy/manifests/cluster.yaml";
+  std::string manifest = "deploy/manifests/cluster.yaml", plan_manifest = "deploy/manifests/demo.yaml";
+  std::string prompt = "describe taylor bennett : town job pet ?";
   fault_options faults;
 };
 
@@ -40,6 +42,15 @@ void print_faults(const json::object& result) {
                      text(r.at("declared_fallback")), text(r.at("error")), text(r.at("wrong")), text(r.at("unresolved")),
                      fixed(r.at("recovery_s").to_number<double>(), 2) + " s", text(r.at("goal")),
                      r.at("reached").as_bool() ? "yes" : "NO"});
+  print_table(std::cout, table);
+}
+
+void print_plan(const json::object& result) {
+  std::vector<std::vector<std::string>> table{{"edge", "strategy", "what", "link", "forecast", "measured", "ratio", "reached"}};
+  for (auto& r : result.at("rows").as_array())
+    table.push_back({text(r.at("edge")), text(r.at("strategy")), text(r.at("what")), text(r.at("link")),
+                     fixed(r.at("forecast_ms").to_number<double>(), 2) + " ms", fixed(r.at("measured_ms").to_number<double>(), 2) + " ms",
+                     fixed(r.at("value").to_number<double>(), 2), r.at("reached").as_bool() ? "yes" : "NO"});
   print_table(std::cout, table);
 }
 
@@ -81,6 +92,12 @@ void add_bench_command(CLI::App& app) {
   of_faults->add_option("--only", o->faults.only, "Victims whose name contains this");
   add_output_options(*of_faults, *o);
   of_faults->callback([o] { show(*o, bench_faults(load_checked(o->manifest), o->faults, progress_of(*o)), print_faults); });
+
+  auto* of_plan = command->add_subcommand("plan", "Forecasts of `virga plan` at four links, against what requests then take");
+  of_plan->add_option("--manifest", o->plan_manifest, "Default deploy/manifests/demo.yaml");
+  of_plan->add_option("--prompt", o->prompt, "Of the requests")->capture_default_str();
+  add_output_options(*of_plan, *o);
+  of_plan->callback([o] { show(*o, bench_plan(load_checked(o->plan_manifest), o->prompt, progress_of(*o)), print_plan); });
 }
 
 } // namespace virga::deploy

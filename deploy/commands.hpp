@@ -9,6 +9,8 @@ class App;
 namespace virga::deploy {
 
 void add_validate_command(CLI::App& app);  ///< is a manifest sound
+void add_plan_command(CLI::App& app);      ///< what would run and how fast
+void add_doctor_command(CLI::App& app);    ///< why is it slow
 void add_up_command(CLI::App& app);        ///< start a deployment on this machine
 void add_bench_command(CLI::App& app);
 void add_down_command(CLI::App& app);      ///< end it

@@ -25,6 +25,8 @@ Exit codes: 0 done, 1 failed, 2 bad input (command line, manifest, model folder)
 
 void add_commands(CLI::App& app) {
   using namespace virga::deploy;
+  add_plan_command(app);
+  add_doctor_command(app);
   add_up_command(app);
   add_down_command(app);
   add_status_command(app);

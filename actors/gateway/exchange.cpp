@@ -52,6 +52,8 @@ void exchange::on_tokens(choice& c, tokens& t, time_point now) {
                  "tokens " + std::to_string(c.received) + " to " + std::to_string(t.position) + " were lost"}, now);
   if (c.received == 0)
     c.first_token = now;
+  else if (!t.ids.empty())
+    gap_ms_ = ms_between(c.last_token, now) / static_cast<double>(t.ids.size());
   c.received += static_cast<std::uint32_t>(t.ids.size());
   c.last_token = now;
   tell(c, t, now);
@@ -181,8 +183,13 @@ void exchange::close(time_point now, std::string result) {
   end_.result = std::move(result);
   end_.tokens = static_cast<std::uint32_t>(received());
   end_.total_ms = ms_between(start_, now);
-  end_.places = choices_.front().whole.report.result.places;
-  end_.prompt_tokens = choices_.front().whole.report.result.prompt_tokens;
+  const auto& first = choices_.front().whole.report.result;
+  auto ms = [](std::uint64_t us) { return static_cast<double>(us) / 1000; };
+  end_.places = first.places;
+  end_.prompt_tokens = first.prompt_tokens;
+  end_.compute_ms = ms(first.compute_us);
+  end_.link_ms = ms(first.link_us);
+  end_.queue_ms = ms(first.queue_us);
   double between = 0, several = 0;
   for (auto& c : choices_) {
     if (auto ttft = ms_between(start_, c.first_token); c.received > 0)

@@ -8,7 +8,9 @@
 #include "actors/gateway/openai_response.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace virga {
 
@@ -20,6 +22,7 @@ struct exchange_end {
   double total_ms = 0;
   double ttft_ms = 0;
   double tbt_ms = 0;            ///< mean of the choices with more than one token; else 0
+  double compute_ms = 0, link_ms = 0, queue_ms = 0;  ///< of the first choice, as its session accounts for them
   std::uint64_t prompt_tokens = 0;
   std::uint32_t retries = 0;    ///< placements beyond each choice's first
   std::vector<place> places;    ///< of the first choice
@@ -47,6 +50,8 @@ public:
   void on_gone(time_point now);
 
   bool ended() const { return ended_; }
+  /// Between the last two tokens of a choice, told once; nothing when there is nothing new.
+  std::optional<double> take_gap_ms() { return std::exchange(gap_ms_, std::nullopt); }
   /// Tokens of all choices so far.
   std::uint64_t received() const;
   const exchange_end& end() const { return end_; }
@@ -80,6 +85,7 @@ private:
   std::shared_ptr<responder> client_;
   std::vector<choice> choices_;
   exchange_end end_;
+  std::optional<double> gap_ms_;
   bool streaming_ = false;
   bool ended_ = false;
   time_point start_, last_sent_;

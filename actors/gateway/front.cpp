@@ -143,6 +143,8 @@ void front::on_answer(answer& a, time_point now) {
   talk.on_answer(index, a, now);
   metrics_.generated(talk.how(), talk.received() - before);
   counts_.tokens += talk.received() - before;
+  if (auto gap = talk.take_gap_ms())
+    metrics_.gap(talk.how(), *gap);
   if (last)
     sessions_.erase(i);
   counts_.answering = static_cast<std::uint32_t>(sessions_.size());

@@ -21,7 +21,7 @@ using histograms = prometheus::Family<prometheus::Histogram>;
 // vLLM's buckets, and below them what an edge is quick enough for.
 const buckets first_token_s{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
                             0.75,  1,     2.5,  5,    7.5,  10,   20,   40,  80,   160};
-const buckets per_token_s{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15,
+const buckets per_token_s{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15,
                           0.2,   0.3,    0.4,   0.5,  0.75,  1,    2.5,   5,   10};
 const buckets whole_s{0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,
                       10,   15,   20,  30,  40,  50,  60, 120, 240, 480, 960};
@@ -47,6 +47,7 @@ struct metrics::impl {
   counters& refused = count("virga_requests_refused_total", "Requests refused before they began, by the error's code");
   counters& retried = count("virga_request_retries_total", "Placements beyond a request's first: survived faults");
   histograms& first = spread("vllm:time_to_first_token_seconds", "From a request's arrival to its first token");
+  histograms& gaps = spread("vllm:inter_token_latency_seconds", "From one token of an answer to the next");
   histograms& between = spread("vllm:request_time_per_output_token_seconds", "A request's mean time between tokens");
   histograms& whole = spread("vllm:e2e_request_latency_seconds", "From a request's arrival to its end");
   histograms& prompts = spread("vllm:request_prompt_tokens", "Prompt tokens of a request");
@@ -62,6 +63,8 @@ void metrics::generated(strategy how, std::uint64_t tokens) {
   if (tokens > 0)
     impl_->generation.Add(model(how)).Increment(static_cast<double>(tokens));
 }
+
+void metrics::gap(strategy how, double ms) { impl_->gaps.Add(model(how), per_token_s).Observe(ms / 1000); }
 
 void metrics::ended(strategy how, const exchange_end& end) {
   auto labels = model(how);

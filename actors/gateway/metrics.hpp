@@ -20,6 +20,8 @@ public:
   void refused(std::string_view code);
   /// Tokens reached a client.
   void generated(strategy how, std::uint64_t tokens);
+  /// A token came so long after the one before it.
+  void gap(strategy how, double ms);
   void ended(strategy how, const exchange_end& end);
 
   /// Everything counted here, and the node's status as it is now, in Prometheus' text format.

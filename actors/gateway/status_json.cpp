@@ -101,6 +101,9 @@ json::object recent_object(const recent_request& r) {
           {"total_ms", r.end.total_ms},
           {"ttft_ms", r.end.ttft_ms},
           {"tbt_ms", r.end.tbt_ms},
+          {"compute_ms", r.end.compute_ms},
+          {"link_ms", r.end.link_ms},
+          {"queue_ms", r.end.queue_ms},
           {"attempts", r.end.retries + 1},
           {"places", std::move(places)}};
 }

@@ -449,6 +449,8 @@ TEST_CASE_METHOD(front_fixture, "metrics count what was answered, with vLLM's na
   auto c = chat("edge");
   token(0, "a");
   CHECK(has(R"(vllm:generation_tokens_total{model_name="virga/edge"} 1)"));
+  token(1, "b");
+  CHECK(has(R"(vllm:inter_token_latency_seconds_count{model_name="virga/edge"} 1)"));
   finish_of(0, 1);
   chat("edge");
   answer_with(failure{ec::model_error, 0, "the shard threw"}, true, {}, 1);
@@ -520,6 +522,7 @@ TEST_CASE_METHOD(front_fixture, "recent requests are kept, newest first and not 
     o.finish = finish_reason::stop;
     o.attempts = 2;
     o.places = {{"edge-1", "layers 0-1"}};
+    o.link_us = 2500;
     answer_with(std::move(o), true, {}, i);
   }
   auto recent = get("/requests")->body().at("recent");
@@ -527,6 +530,7 @@ TEST_CASE_METHOD(front_fixture, "recent requests are kept, newest first and not 
   CHECK(recent.at(0).at("strategy") == "split");
   CHECK(recent.at(1).at("strategy") == "edge");
   CHECK(recent.at(0).at("result") == "stop");
+  CHECK(recent.at(0).at("link_ms") == 2.5);
   CHECK(recent.at(0).at("attempts") == 2);
   CHECK(recent.at(0).at("places").at(0).at("node") == "edge-1");
 }

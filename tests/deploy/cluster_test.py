@@ -1,5 +1,6 @@
 """A cloud of several nodes, joined by CAF's middleman. usage: cluster_test.py VIRGA [TEST...]"""
 import concurrent.futures
+import json
 import os
 import shutil
 import signal
@@ -136,6 +137,14 @@ class Cluster(ToyTest):
         self.assertIn("replica-2", result.stdout + result.stderr)
         self.assertIn("certificates of this site", result.stdout + result.stderr + self.toy.log("front"))
         self.assertEqual(self.toy.processes(), {}, "nothing is left half started")
+
+    def test_bench_faults_counts_what_a_killed_replica_costs(self):
+        out = self.ok("bench", "faults", "--manifest", "toy.yaml", "--requests", "80", "--clients", "4", "--only", "replica", "--json")
+        rows = json.loads(out.stdout)["rows"]
+        self.assertEqual([(r["victim"], r["spare"], r["strategy"]) for r in rows], [("replica-1", True, "cloud")])
+        counted = {key: rows[0][key] for key in ("ok", "declared_fallback", "error", "wrong", "unresolved")}
+        self.assertEqual(counted, {"ok": 80, "declared_fallback": 0, "error": 0, "wrong": 0, "unresolved": 0})
+        self.assertEqual(self.toy.leftovers(), [])
 
     def test_a_site_port_in_use_starts_nothing(self):
         with socket.socket() as s:

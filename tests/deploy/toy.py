@@ -107,10 +107,18 @@ def write_model(folder: pathlib.Path) -> None:
     config.write_text(json.dumps({"eos_token_id": 2, "bos_token_id": 1}))
 
 
+given = set()
+
+
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Each call another one."""
+    while True:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if port not in given:
+            given.add(port)
+            return port
 
 
 def is_free(port: int) -> bool:

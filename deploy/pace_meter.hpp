@@ -1,0 +1,51 @@
+// deploy/pace_meter.hpp: measures what requests take in a running deployment, and keeps the constants of deploy/forecast.hpp.
+#pragma once
+
+#include "deploy/forecast.hpp"
+#include "deploy/launched.hpp"
+#include "deploy/model_parts.hpp"
+
+#include <map>
+#include <optional>
+
+namespace virga::deploy {
+
+/// By edge node, then by strategy.
+using paces = std::map<std::string, std::map<strategy, pace>>;
+
+/// One edge node whose gateway can be asked, and what asking it means.
+struct asked_edge {
+  const node_entry* node = nullptr;
+  const link_entry* link = nullptr;        ///< nullptr: it has none
+  std::uint16_t port = 0;                  ///< of its gateway; 0: nothing runs
+  std::map<strategy, request_size> sizes;  ///< of `prompt`, for each strategy that its roles and its cloud's promise
+  std::map<strategy, std::vector<token_id>> stops;  ///< what ends an answer; a measurement forbids it
+};
+
+/// @param prompt of the request that is planned
+std::vector<asked_edge> edges_of(const manifest& m, model_parts& parts, const std::string& prompt);
+
+/// What a link adds, as its manifest says.
+link_quality quality_of(const link_entry& link);
+
+/// Medians of so many requests, or of all that a second has room for, one at a time, of `tokens` tokens each. @throws failed when one fails
+forecast measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t tokens, std::uint32_t requests);
+
+/// The constants of every edge, measured over links that add nothing: with the prompt, and with a prompt of four times its length.
+/// @param edges with the ports of a running deployment
+paces measure_paces(const std::vector<asked_edge>& edges, const std::string& prompt,
+                    const std::function<void(const std::string&)>& say);
+
+/// The manifest with the same nodes and links that add nothing, each through a shaper that can be told what to add.
+/// Lives in `file` until it has been brought up. @throws bad_manifest
+manifest with_bare_links(const manifest& m, const std::filesystem::path& file);
+
+/// Tells the shaper of an edge's link what to add from now on. @throws failed
+void shape_link(const manifest& m, const run_dir& dir, const link_entry& link, const link_quality& added);
+
+/// Kept beside the deployment's logs, valid as long as its nodes hold the same models.
+void save_paces(const manifest& m, model_parts& parts, const paces& all);
+/// Nothing when none were saved, or for other models.
+std::optional<paces> load_paces(const manifest& m, model_parts& parts);
+
+} // namespace virga::deploy
