@@ -51,8 +51,10 @@ crossing split_crossing(const request_size& size) {
   return c;
 }
 
+constexpr std::uint64_t record_bytes = 22;  // that TLS 1.3 adds to a message of less than 16 KiB
+
 double transfer_ms(std::uint64_t bytes, double mbit) {
-  return mbit == 0 ? 0 : static_cast<double>(bytes) * 8 / 1000 / mbit;
+  return mbit == 0 || bytes == 0 ? 0 : static_cast<double>(bytes + record_bytes) * 8 / 1000 / mbit;
 }
 
 } // namespace

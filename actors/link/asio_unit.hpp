@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/execution_unit.hpp>
+#include <caf/logger.hpp>
 #include <caf/resumable.hpp>
 
 namespace virga {
@@ -26,6 +27,9 @@ private:
       exec_later(job);
     else
       caf::intrusive_ptr_release(job);
+    // Whoever spawns an actor keeps the system's logger with its thread, and the system's end waits until nobody has it. This
+    // thread ends after the system.
+    caf::logger::set_current_actor_system(nullptr);
   }
 
   boost::asio::io_context& io_;
