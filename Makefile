@@ -6,7 +6,7 @@ BUILD = build/release
 VIRGA = $(BUILD)/deploy/virga
 SETUP = deploy/setup/setup.sh
 
-.PHONY: all build setup test check-readers fuzzers fuzz demo example install package clean help
+.PHONY: all build setup test check-readers fuzzers fuzz soak demo example install package clean help
 all: build
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.html'
 	@echo 'make test     build and run every test'
 	@echo 'make fuzz     fuzz what reads foreign bytes: SECONDS=5 each'
+	@echo 'make soak     everything under ASan and UBSan, what has no torch under TSan, then MINUTES=60 of random faults and of fuzzing'
 	@echo 'make example  examples/compare.sh: launch, ask, compare, stop'
 	@echo 'make install  into PREFIX (default /usr/local); make package: a Debian package'
 	@echo 'make setup    Debian packages and libtorch only'
@@ -58,6 +59,21 @@ fuzz:
 	@$(SETUP) --tests
 	@$(MAKE) --no-print-directory fuzzers
 	@tests/fuzz/run.py build/fuzz $(SECONDS)
+
+# Hours. What has no torch: libtorch's own threads are not instrumented, and every report would be about them.
+MINUTES ?= 60
+TORCH_FREE = messages|link|shaper|stub|session|engine|split|pipeline|site|node|gateway|planted|uplink|forecast|diagnosis
+soak:
+	@$(SETUP) --tests
+	@$(MAKE) --no-print-directory build
+	@for preset in dev tsan; do \
+	  echo "[soak] building and testing $$preset" && cmake --preset $$preset -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING && \
+	  cmake --build --preset $$preset --parallel $(JOBS) || exit 1; done
+	@VIRGA_TEST_PYTHON="$$($(SETUP) --python)" ctest --preset dev --parallel $(JOBS)
+	@ctest --preset tsan --parallel $(JOBS) -R '$(TORCH_FREE)' -LE 'process|faults'
+	@echo '[soak] $(MINUTES) minutes of random faults, under ASan'
+	@python3 -B tests/faults/storm.py build/dev/deploy/virga --minutes $(MINUTES) --seed $$(date +%j)
+	@$(MAKE) --no-print-directory fuzz SECONDS=$$((60 * $(MINUTES)))
 
 demo: build
 	@$(VIRGA) demo --manifest deploy/manifests/demo.yaml --out out/demo

@@ -81,6 +81,7 @@ struct call {
   header hdr;
   T body;
   sink reply;
+  std::string from{};  ///< the peer node that asks, as its certificate proves; empty: a gateway or a role of this node
 };
 
 } // namespace virga

@@ -59,7 +59,7 @@ struct stub_state {
     if (!pending.add(c.hdr, c.reply, *at))
       return fail_to(c.reply, c.hdr, ec::queue_full, options.name + ": too many calls are waiting", 100);
     ensure_tick();
-    self->send(ways[*at].target, call<T>{c.hdr, std::move(c.body), sink{self}});
+    self->send(ways[*at].target, call<T>{c.hdr, std::move(c.body), sink{self}, std::move(c.from)});
   }
 
   /// A word that is not answered: passed on while there is someone to hear it.

@@ -113,7 +113,7 @@ void peer_calls::request(const header& hdr, T& body, role kind, const Role& to) 
   }
   if constexpr (std::is_same_v<T, close_session>)
     sessions_.closed(hdr.session);
-  post(to, call<T>{hdr, std::move(body), me()});
+  post(to, call<T>{hdr, std::move(body), me(), peer_});
 }
 
 void peer_calls::fail_peer(const header& hdr, ec code, std::string text) {
@@ -170,9 +170,9 @@ void peer_calls::close_orphans(time_point now) {
   constexpr auto any_epoch = std::numeric_limits<std::uint32_t>::max();
   for (auto& o : sessions_.take_orphans())
     if (o.generating)
-      post(offered_.sessions, call<cancel>{header{o.id, any_epoch, 0, 0, role::session_host, {}}, {}, me()});
+      post(offered_.sessions, call<cancel>{header{o.id, any_epoch, 0, 0, role::session_host, {}}, {}, me(), peer_});
     else
-      post(offered_.verify, call<close_session>{header{o.id, any_epoch, 0, 0, role::verifier, {}}, {}, me()});
+      post(offered_.verify, call<close_session>{header{o.id, any_epoch, 0, 0, role::verifier, {}}, {}, me(), peer_});
 }
 
 } // namespace virga

@@ -7,12 +7,15 @@ namespace virga {
 template <class T>
 void pipeline_state::begin(call<T>& c) {
   auto [at, fresh] = walks_.try_emplace(key_of(c.hdr));
+  if (!fresh && at->second.from != c.from)
+    return fail_to(c.reply, c.hdr, ec::unknown_session, "another peer has opened this session");
   if (!fresh) {  // a repeat of a call that is still on its way
     at->second.reply = c.reply;
     return;
   }
   at->second.hdr = c.hdr;
   at->second.reply = c.reply;
+  at->second.from = c.from;
   if constexpr (std::is_same_v<T, open_session>)
     if (c.body.first_layer != options.first_layer || c.body.last_layer != options.last_layer)
       return end(at, failure{ec::model_mismatch, 0,
@@ -31,12 +34,12 @@ void pipeline_state::send(walk& w) {
     auto body = *open;
     body.first_layer = part.first_layer;
     body.last_layer = part.last_layer;
-    return self->send(part.at, call<open_session>{w.hdr, std::move(body), sink{self}});
+    return self->send(part.at, call<open_session>{w.hdr, std::move(body), sink{self}, w.from});
   }
   auto& whole = std::get<verify>(w.ask);
   const bool last = w.part + 1 == options.parts.size();
   verify body{whole.base, last ? whole.want : rows_wanted::all, std::move(whole.rows)};
-  self->send(part.at, call<verify>{w.hdr, std::move(body), sink{self}});
+  self->send(part.at, call<verify>{w.hdr, std::move(body), sink{self}, w.from});
 }
 
 void pipeline_state::on_answer(answer& a) {

@@ -52,6 +52,7 @@ private:
   struct walk {
     header hdr;
     sink reply;
+    std::string from{};  ///< the peer that asks
     std::variant<open_session, verify> ask;  ///< as the device asked; of `verify`, the rows before the next part
     std::size_t part = 0;
     std::uint64_t length = UINT64_MAX;       ///< the least of what the parts hold

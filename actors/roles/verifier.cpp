@@ -48,6 +48,8 @@ std::optional<failure> verifier_state::mismatch(const open_session& asked) const
 void verifier_state::open(call<open_session>& c) {
   if (auto f = mismatch(c.body))
     return reply_to(c.reply, c.hdr, std::move(*f));
+  if (is_foreign(c.hdr.session, c.from))
+    return fail_to(c.reply, c.hdr, ec::unknown_session, "another peer has opened this session");
   auto it = sessions_.find(c.hdr.session);
   if (it != sessions_.end() && it->second.hdr.epoch > c.hdr.epoch)
     return fail_to(c.reply, c.hdr, ec::stale_epoch, "a newer placement of the session is open", it->second.hdr.epoch);
@@ -63,7 +65,7 @@ void verifier_state::open(call<open_session>& c) {
   auto length = it == sessions_.end() ? 0 : it->second.length;
   spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
                options.node);
-  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length};
+  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from};
   schedule();
   reply_to(c.reply, c.hdr, opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens});
 }
@@ -84,7 +86,7 @@ std::optional<failure> verifier_state::refuse(const held& h, const call<verify>&
 
 void verifier_state::run(call<verify>& c) {
   auto it = sessions_.find(c.hdr.session);
-  if (it == sessions_.end())
+  if (it == sessions_.end() || is_foreign(c.hdr.session, c.from))
     return fail_to(c.reply, c.hdr, ec::unknown_session, "the verifier does not hold this session: open it again");
   auto& h = it->second;
   if (auto f = refuse(h, c))
@@ -130,9 +132,14 @@ void verifier_state::on_answer(answer& a) {
   reply_to(r.reply, a.hdr, *h.last);
 }
 
-void verifier_state::close(const header& hdr) {
+bool verifier_state::is_foreign(const session_id& id, const std::string& from) const {
+  auto it = sessions_.find(id);
+  return it != sessions_.end() && it->second.from != from;
+}
+
+void verifier_state::close(const header& hdr, const std::string& from) {
   auto it = sessions_.find(hdr.session);
-  if (it == sessions_.end() || it->second.hdr.epoch > hdr.epoch)
+  if (it == sessions_.end() || it->second.hdr.epoch > hdr.epoch || it->second.from != from)
     return;
   auto of_engine = hdr;
   of_engine.incarnation = options.incarnation;
@@ -151,12 +158,12 @@ void verifier_state::schedule() {
 void verifier_state::expire() {
   ticking_ = false;
   auto now = self->clock().now();
-  std::vector<header> gone;
+  std::vector<std::pair<header, std::string>> gone;
   for (auto& [id, h] : sessions_)
     if (h.hdr.deadline < now)
-      gone.push_back(h.hdr);
-  for (auto& hdr : gone)
-    close(hdr);
+      gone.emplace_back(h.hdr, h.from);
+  for (auto& [hdr, from] : gone)
+    close(hdr, from);
   if (!sessions_.empty())
     schedule();
 }
@@ -168,7 +175,7 @@ verifier_actor::behavior_type make_verifier(verifier_actor::stateful_pointer<ver
   st.model = std::move(model);
   return {[&st](call<open_session>& c) { st.open(c); },
           [&st](call<verify>& c) { st.run(c); },
-          [&st](call<close_session>& c) { st.close(c.hdr); },
+          [&st](call<close_session>& c) { st.close(c.hdr, c.from); },
           [&st](answer& a) { st.on_answer(a); },
           [&st](tick_atom) { st.expire(); }};
 }

@@ -32,7 +32,7 @@ struct verifier_state {
 
   void open(call<open_session>& c);
   void run(call<verify>& c);
-  void close(const header& hdr);
+  void close(const header& hdr, const std::string& from);
   void on_answer(answer& a);
   void expire();
 
@@ -53,9 +53,11 @@ private:
     std::optional<verified> last;  ///< result of round `last_unit`, for a repeat
     std::uint32_t last_unit = 0;
     std::uint64_t length = 0;      ///< positions that are surely in the cache
+    std::string from{};            ///< the peer that opened it: to all others it is unknown
   };
   std::optional<failure> mismatch(const open_session& asked) const;
   std::optional<failure> refuse(const held& h, const call<verify>& c) const;
+  bool is_foreign(const session_id& id, const std::string& from) const;
   void schedule();
 
   std::map<session_id, held> sessions_;

@@ -41,6 +41,9 @@ void session_host_state::accept(call<generate>& request) {
 /// Of a session that runs: its asker has lost it and finds it again.
 void session_host_state::resume(call<generate>& request) {
   auto& known = sessions.at(request.hdr.session);
+  if (known.from != request.from)
+    return fail_to(request.reply, request.hdr, ec::unknown_session,
+                   "session " + to_string(request.hdr.session) + " was opened by somebody else");
   if (known.hdr.epoch < site_epochs || request.hdr.epoch <= known.hdr.epoch)
     return fail_to(request.reply, request.hdr, ec::bad_request,
                    "session " + to_string(request.hdr.session) + " runs already");
@@ -68,7 +71,7 @@ void session_host_state::begin_session(call<generate>& request) {
                      + ": choose another");
   self->monitor(actor);
   by_address.emplace(actor.address(), hdr.session);
-  sessions.emplace(hdr.session, running{actor, hdr, std::move(request.reply)});
+  sessions.emplace(hdr.session, running{actor, hdr, std::move(request.reply), std::move(request.from)});
 }
 
 /// @returns nothing for a strategy that nobody answers here
@@ -89,7 +92,7 @@ session session_host_state::spawn_for(call<generate>& request) {
 
 void session_host_state::stop(call<cancel>& request) {
   auto it = sessions.find(request.hdr.session);
-  if (it != sessions.end())
+  if (it != sessions.end() && it->second.from == request.from)
     self->send(it->second.actor, std::move(request));
 }
 

@@ -70,6 +70,7 @@ struct session_host_state {
     session actor;
     header hdr;
     sink reply;
+    std::string from;  ///< whose it is: nobody else can take it over or end it
   };
   std::map<session_id, running> sessions;
   std::map<caf::actor_addr, session_id> by_address;

@@ -593,3 +593,27 @@ TEST_CASE_METHOD(relaying, "a relay is found again by the relay that asked it", 
   CHECK(pieces[1].text == "c");
   CHECK(bodies<outcome>(second).size() == 1);
 }
+
+TEST_CASE_METHOD(fixture, "a session is its opener's: no other peer takes it over or ends it", "[actors][session]") {
+  generate g;
+  g.how = strategy::split;
+  g.prompt = "hi";
+  g.max_tokens = 5;
+  header hdr{{0, 9}, link_epochs, 0, 0, role::session_host, now() + caf::timespan{10s}};
+  caf::anon_send(host, call<generate>{hdr, g, me, "edge-1"});
+  run();
+  token(0, 'a');
+  auto stolen = make_log();
+  auto thief = listen(stolen);
+  hdr.epoch += link_epochs;
+  caf::anon_send(host, call<generate>{hdr, g, thief, "edge-2"});
+  caf::anon_send(host, call<cancel>{hdr, {}, thief, "edge-2"});
+  run();
+  REQUIRE(bodies<failure>(stolen).size() == 1);
+  CHECK(bodies<failure>(stolen)[0].code == ec::unknown_session);
+  CHECK(bodies<tokens>(stolen).empty());
+  token(1, 'b');
+  stop();
+  CHECK(text() == "ab");
+  CHECK(end().error == ec::none);
+}

@@ -115,3 +115,32 @@ TEST_CASE("what a lost placement kept is freed when its session ends or its dead
   CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 0);
   CHECK(bodies<outcome>(log).empty());
 }
+
+TEST_CASE("a verifier's session is unknown to every peer but its opener", "[actors][split]") {
+  pair p{toy, 4, 1, 512};
+  auto log = p.make_log();
+  auto me = p.listen(log);
+  header hdr{{0, 1}, 1, 0, 0, role::verifier, p.now() + 5s};
+  open_session open;
+  open.model_digest = p.part.model_digest;
+  open.first_layer = 1;
+  open.last_layer = 4;
+  open.hidden = p.part.hidden;
+  open.wire = p.part.compute;
+  caf::anon_send(p.verify, call<open_session>{hdr, open, me, "edge-1"});
+  p.run();
+  REQUIRE(bodies<opened>(log).size() == 1);
+  hdr.epoch = 2;
+  caf::anon_send(p.verify, call<open_session>{hdr, open, me, "edge-2"});
+  hdr.epoch = 1;
+  caf::anon_send(p.verify, call<verify>{hdr, verify{}, me, "edge-2"});
+  caf::anon_send(p.verify, call<close_session>{hdr, {}, me, "edge-2"});
+  p.run();
+  auto refused = bodies<failure>(log);
+  REQUIRE(refused.size() == 2);
+  CHECK(refused[0].code == ec::unknown_session);
+  CHECK(refused[1].code == ec::unknown_session);
+  caf::anon_send(p.verify, call<open_session>{hdr, open, me, "edge-1"});
+  p.run();
+  CHECK(bodies<opened>(log).size() == 2);
+}

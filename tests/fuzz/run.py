@@ -27,8 +27,21 @@ def seeds(target):
         return [f.read_bytes() + b"\0" + TEXT for f in FIXTURES.rglob("tokenizer.json")] + [SMALL_TOKENIZER.encode() + b"\0" + TEXT]
     if target == "template_fuzz":
         return [s.encode() + b"\0" + TEXT for s in json.loads((FIXTURES / "templates.json").read_text())["sources"]]
+    if target == "http_fuzz":
+        return [b"\0" + head(body) + body for body in BODIES] + [b"\7" + b"".join(head(body) + body for body in BODIES)]
     return []
 
+
+def head(body):
+    return (b"POST /v1/chat/completions?x=%41 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nX-Request-Id: r\r\n"
+            b"X-Virga-Deadline-Ms: 500\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n")
+
+
+BODIES = [json.dumps(b).encode() for b in (
+    {"model": "virga/split", "messages": [{"role": "user", "content": [{"type": "text", "text": "é"}]}], "stream": True, "n": 2,
+     "stream_options": {"include_usage": True}, "logprobs": True, "top_logprobs": 3, "stop": ["a", "b"], "logit_bias": {"7": -100}},
+    {"model": "cloud", "prompt": "a", "max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "top_k": 4, "min_p": 0.1, "seed": 1, "logprobs": 2},
+    {"peer": "cloud-1", "up": {"latency_ms": 5, "mbit": 2}, "down": {"partitioned": True}, "stall_ms": 1, "cut": True})]
 
 SMALL_TOKENIZER = json.dumps({
     "added_tokens": [{"id": 5, "content": "<s>", "special": True, "normalized": False, "lstrip": True}],
@@ -44,6 +57,9 @@ SMALL_TOKENIZER = json.dumps({
               "vocab": {"a": 0, "b": 1, "ab": 2, "▁": 3, "<0x41>": 4}, "merges": ["a b"]}})
 
 WORDS = {
+    "http_fuzz": ["POST ", "GET ", "HTTP/1.1\r\n", "\r\n\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n",
+                  "Connection: close\r\n", "Authorization: Bearer ", "X-Request-Id: ", "X-Virga-Deadline-Ms: ", "\"messages\"", "\"prompt\"",
+                  "\"content\"", "\"stop\"", "\"logit_bias\"", "\"stream_options\"", "\"n\"", "1e999", "\\ud800", "0\r\n\r\n"],
     "template_fuzz": ["{{", "}}", "{%", "%}", "{%-", "-%}", "{#", "#}", "for m in messages", "endfor", "if", "else", "endif", "set",
                       "endset", "macro f(a)", "endmacro", "namespace()", "loop.index0", "|tojson", "|trim", "|selectattr('role')",
                       "|map(attribute='content')", "|list", "[::-1]", ".split('a')", ".items()", "is defined", "not in", "~", "content",
