@@ -16,6 +16,7 @@ enum class planted_bug : std::uint8_t {
   single_dial,         ///< link: a dial that failed is not tried again
   untold_roles,        ///< link: roles that change between the two hellos are not told
   dropped_stray,       ///< link: a message out of turn is dropped, and the connection goes on without what it overtook
+  kept_placement,      ///< stub: the sessions of a lost replica stay with it
   leaked_sequences,    ///< node: an engine keeps what a dead role had opened
 };
 

@@ -95,7 +95,8 @@ struct stub_state {
   void lose(std::size_t at, const std::string& why) {
     ways.at(at).target = Role{};
     ways[at].reason = why;
-    placed.fall(at);
+    if (options.planted != planted_bug::kept_placement)
+      placed.fall(at);
     if (options.planted != planted_bug::lost_pending)
       fail_all(at, why);
   }

@@ -4,6 +4,8 @@
 
 #include <caf/actor_cast.hpp>
 
+#include <algorithm>
+
 namespace virga::testing {
 
 namespace {
@@ -31,20 +33,38 @@ void plant(node_config& c, planted_bug bug) {
 
 } // namespace
 
+/// What its roles need of engines, its workers have; they come to their own ports.
+void deployment::make_front(node_config& c) const {
+  c.engines.clear();
+  for (auto& r : c.roles) {
+    r.engine.clear();
+    r.parts = {{workers, r.first_layer, r.last_layer}};
+  }
+  for (std::size_t i = 0; i < workers.size(); ++i)
+    c.neighbours.push_back({workers[i], true, "", worker_port(workers[i])});
+}
+
 node_config deployment::config_of(const std::string& name) const {
   node_config c;
-  const bool cloud = name == cloud_name;
+  const bool front = name == cloud_name && has_workers_, worker = std::ranges::count(workers, name) > 0;
+  const bool cloud = name == cloud_name || worker;
   c.name = name;
-  c.site = name + "-site";
+  c.site = worker ? "cloud-site" : name + "-site";
   c.kind = cloud ? node_kind::cloud : node_kind::edge;
   c.deployment = "simulation";
   c.restarts = {100, std::chrono::seconds(30)};
   for (auto& s : sim_strategies())
     (cloud ? s.at_cloud : s.at_edge)(models_, c);
+  if (front)
+    make_front(c);
+  if (worker) {
+    c.neighbours.push_back({cloud_name, false, "", 0});
+    c.site_port = worker_port(name);
+  }
   if (!cloud)
     c.links = {link_to(cloud_name, "cloud-site", true)};
   for (auto& e : edges)
-    if (cloud)
+    if (cloud && !worker)
       c.links.push_back(link_to(e, e + "-site", false));
   plant(c, planted_);
   return c;
@@ -53,7 +73,7 @@ node_config deployment::config_of(const std::string& name) const {
 // -- life --------------------------------------------------------------------------------------------------------------
 
 deployment::deployment(const sim_models& models, std::uint64_t seed, planted_bug planted)
-  : random(seed), models_(models), planted_(planted) {
+  : random(seed), models_(models), planted_(planted), has_workers_(seed % 3 == 0), middleman_(sys.spawn(sim_middleman, ports_)) {
   for (auto& e : edges) {
     pipe_shape shape;
     shape.delay = std::chrono::microseconds(500 + random() % 30'000);
@@ -62,9 +82,15 @@ deployment::deployment(const sim_models& models, std::uint64_t seed, planted_bug
     shapes_[e] = shape;
     pipes_[e] = std::make_shared<sim_pipe>(sys, e, cloud_name, shape, random());
   }
-  start_node(cloud_name);
-  for (auto& e : edges)
-    start_node(e);
+  restart_dead();
+}
+
+std::vector<std::string> deployment::names() const {
+  std::vector<std::string> all{cloud_name};
+  if (has_workers_)
+    all.insert(all.end(), workers.begin(), workers.end());
+  all.insert(all.end(), edges.begin(), edges.end());
+  return all;
 }
 
 deployment::~deployment() {
@@ -83,6 +109,7 @@ void deployment::start_node(const std::string& name) {
     return name == cloud_name ? pipes_.at(l.peer_node)->attach(sim_pipe::acceptor, std::move(events))
                               : pipes_.at(name)->attach(sim_pipe::dialer, std::move(events));
   };
+  parts.middleman = [this](caf::actor_system&) { return middleman_; };
   nodes_[name] = sys.spawn(make_node, std::move(config), std::move(parts));
 }
 
@@ -108,8 +135,11 @@ void deployment::run_until(time_point until) {
 bool deployment::await_ready(caf::timespan limit) {
   auto until = now() + limit;
   auto all_serve = [this] {
-    if (nodes_.size() != edges.size() + 1 || !status(cloud_name).ready)
+    if (nodes_.size() != names().size() || !status(cloud_name).ready)
       return false;
+    for (auto& n : status(cloud_name).neighbours)
+      if (!n.up || !status(n.node).ready)
+        return false;
     return std::all_of(edges.begin(), edges.end(), [this](auto& e) { return status(e).strategies.size() == sim_strategies().size(); });
   };
   while (!all_serve()) {
@@ -121,11 +151,9 @@ bool deployment::await_ready(caf::timespan limit) {
 }
 
 void deployment::restart_dead() {
-  if (!alive(cloud_name))
-    start_node(cloud_name);
-  for (auto& e : edges)
-    if (!alive(e))
-      start_node(e);
+  for (auto& name : names())
+    if (!alive(name))
+      start_node(name);
 }
 
 std::string deployment::leftovers() {

@@ -1,15 +1,18 @@
-// tests/sim/deployment.hpp: the demo deployment, one cloud and two edges, in one actor system and virtual time. Everything
+// tests/sim/deployment.hpp: the demo deployment, one cloud and two edges, in one actor system and virtual time. With every third seed
+// the cloud is a front with two workers, which are replicas of all its roles and come together as nodes of a site do. Everything
 // is real but the byte pipe below the link protocol and the cost of a step: frames are really encoded, sliced, credited
 // and decoded, and the reference shard computes.
 #pragma once
 
 #include "actors/node/node.hpp"
 #include "tests/sim/sim_strategy.hpp"
+#include "tests/support/sim_middleman.hpp"
 #include "tests/support/sim_pipe.hpp"
 #include "tests/support/sim_system.hpp"
 
-#include <memory>
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <random>
 
 namespace virga::testing {
@@ -25,6 +28,7 @@ struct client_request {
 class deployment : public sim {
 public:
   static inline const std::vector<std::string> edges{"edge-1", "edge-2"};
+  static inline const std::vector<std::string> workers{"worker-1", "worker-2"};
 
   deployment(const sim_models& models, std::uint64_t seed, planted_bug planted = planted_bug::none);
   ~deployment();
@@ -59,6 +63,8 @@ public:
 
   sim_pipe& pipe(const std::string& edge) { return *pipes_.at(edge); }
 
+  /// Whether the cloud has workers.
+  bool has_workers() const { return has_workers_; }
   bool alive(const std::string& node) const { return nodes_.count(node) != 0; }
   node_status status(const std::string& node);
 
@@ -71,12 +77,21 @@ private:
     header hdr;
     stub_of<session_host> to;
   };
+  static std::uint16_t worker_port(const std::string& name) {
+    return std::ranges::count(workers, name) == 0 ? 0 : static_cast<std::uint16_t>(7000 + name.back());
+  }
   node_config config_of(const std::string& name) const;
+  void make_front(node_config& c) const;
+  std::vector<std::string> names() const;
+  caf::actor find_role(const std::string& node, const std::string& role) const;
   void note(std::string kind, const std::string& entry, const std::function<bool(const sim_strategy&)>& strikes);
   void step_actors();
 
   const sim_models& models_;
   planted_bug planted_;
+  bool has_workers_;
+  std::shared_ptr<sim_ports> ports_ = std::make_shared<sim_ports>();
+  caf::io::middleman_actor middleman_;
   std::map<std::string, std::shared_ptr<sim_pipe>> pipes_;  // by edge
   std::map<std::string, pipe_shape> shapes_;                // that they had at first
   std::map<std::string, node_actor> nodes_;

@@ -37,8 +37,10 @@ void deployment::crash_node(const std::string& name) {
   auto it = nodes_.find(name);
   if (it == nodes_.end())
     return;
-  const bool cloud = name == cloud_name;
-  note(cloud ? "kill cloud" : "kill edge", cloud ? "" : name, [cloud](auto& s) { return !cloud || s.crosses_link; });
+  const bool edge = std::ranges::count(edges, name) > 0;
+  note(edge ? "kill edge" : name == cloud_name ? "kill cloud" : "kill worker", edge ? name : "",
+       [edge](auto& s) { return edge || s.crosses_link; });
+  ports_->doors.erase(worker_port(name));  // of others there is none
   caf::anon_send_exit(it->second, caf::exit_reason::kill);
   nodes_.erase(it);
   for (auto& [number, r] : seen.requests)
@@ -46,15 +48,21 @@ void deployment::crash_node(const std::string& name) {
       r.entry_died = true;
 }
 
-void deployment::crash_role(const std::string& node, const std::string& role) {
+caf::actor deployment::find_role(const std::string& node, const std::string& role) const {
   auto it = nodes_.find(node);
   if (it == nodes_.end())
-    return;
+    return {};
   using instance = caf::stateful_actor<node_state, node_actor::base>;
   auto* actor = dynamic_cast<instance*>(caf::actor_cast<caf::abstract_actor*>(it->second));
-  if (actor == nullptr)
-    return;
-  if (auto victim = actor->state.find(role)) {
+  return actor == nullptr ? caf::actor{} : actor->state.find(role);
+}
+
+/// What a front has not itself, one of its workers has.
+void deployment::crash_role(const std::string& node, const std::string& role) {
+  auto victim = find_role(node, role);
+  if (!victim && has_workers_ && node == cloud_name)
+    victim = find_role(workers[random() % workers.size()], role);
+  if (victim) {
     const bool cloud = node == cloud_name;
     note(crash_kind(role, cloud), cloud ? "" : node, [&](auto& s) {
       if (role == "session host")

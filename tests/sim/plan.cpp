@@ -55,8 +55,13 @@ void plan_crash(std::mt19937_64& rng, events& out, caf::timespan asked, const cl
     out.emplace(at + pick_ms(rng, 10, 150), crash);
 }
 
+/// Of the cloud's nodes where it has several.
 action some_kill(std::mt19937_64& rng, const std::string& edge) {
-  return [victim = rng() % 2 == 0 ? "cloud" : edge](deployment& d) { d.crash_node(victim); };
+  if (rng() % 2 != 0)
+    return [edge](deployment& d) { d.crash_node(edge); };
+  return [which = rng() % 3](deployment& d) {
+    d.crash_node(which == 0 || !d.has_workers() ? "cloud" : deployment::workers[which - 1]);
+  };
 }
 
 action some_link_fault(std::mt19937_64& rng, const std::string& edge) {

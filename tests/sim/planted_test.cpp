@@ -22,6 +22,7 @@ TEST_CASE("the checker finds each planted bug within a thousand seeds", "[sim]")
     {planted_bug::single_dial, "single dial"},
     {planted_bug::untold_roles, "untold roles"},
     {planted_bug::dropped_stray, "dropped stray"},
+    {planted_bug::kept_placement, "kept placement"},
     {planted_bug::leaked_sequences, "leaked sequences"},
   }));
   constexpr std::uint64_t seeds = 1000;
