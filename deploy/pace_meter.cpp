@@ -57,12 +57,6 @@ void add_strategy(asked_edge& edge, strategy how, const engine_entry* e, model_p
   edge.stops[how] = part->folder->generation().eos;
 }
 
-double median(std::vector<double> all) {
-  std::ranges::sort(all);
-  const auto half = all.size() / 2;
-  return all.size() % 2 == 1 ? all[half] : (all[half - 1] + all[half]) / 2;
-}
-
 std::string models_of(const manifest& m, model_parts& parts) {
   std::string key;
   for (const auto& n : m.nodes)
@@ -83,6 +77,14 @@ std::string repeated(const std::string& prompt, int times) {
 }
 
 } // namespace
+
+double median(std::vector<double> all) {
+  if (all.empty())
+    return 0;
+  std::ranges::sort(all);
+  const auto half = all.size() / 2;
+  return all.size() % 2 == 1 ? all[half] : (all[half - 1] + all[half]) / 2;
+}
 
 std::vector<asked_edge> edges_of(const manifest& m, model_parts& parts, const std::string& prompt) {
   std::vector<asked_edge> all;

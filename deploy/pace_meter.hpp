@@ -25,6 +25,9 @@ struct asked_edge {
 /// @param prompt of the request that is planned
 std::vector<asked_edge> edges_of(const manifest& m, model_parts& parts, const std::string& prompt);
 
+/// 0 of nothing.
+double median(std::vector<double> all);
+
 /// What a link adds, as its manifest says.
 link_quality quality_of(const link_entry& link);
 

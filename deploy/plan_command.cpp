@@ -49,13 +49,6 @@ struct seen {
   std::vector<double> ttft_ms, tbt_ms, prompt_tokens;
 };
 
-double median(std::vector<double> all) {
-  if (all.empty())
-    return 0;
-  std::ranges::nth_element(all, all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2));
-  return all[all.size() / 2];
-}
-
 /// Of the edge's last requests, when it runs.
 std::map<std::string, seen> requests_of(std::uint16_t api_port) {
   std::map<std::string, seen> all;

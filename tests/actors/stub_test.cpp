@@ -26,6 +26,7 @@ struct fixture : sim {
     target = sys.spawn(silent_verifier, seen);
     me = listen(log);
   }
+  ~fixture() { seen->asked.clear(); }  // what was asked keeps the stub, which keeps who was asked
 
   void start(std::uint64_t incarnation = 7) {
     caf::anon_send(stub, target_atom::value, std::uint32_t{0}, target, incarnation);
@@ -168,6 +169,11 @@ struct pair_fixture : sim {
     for (auto& s : seen)
       s = std::make_shared<silent>();
     me = listen(log);
+  }
+
+  ~pair_fixture() {
+    for (auto& s : seen)
+      s->asked.clear();
   }
 
   void rise(std::uint32_t way, std::uint64_t incarnation = 7) {
