@@ -1,7 +1,7 @@
 #include "actors/link/peer_calls.hpp"
 
 #include <caf/actor_cast.hpp>
-#include <caf/make_message.hpp>
+#include <caf/mailbox_element.hpp>
 
 #include <limits>
 
@@ -31,11 +31,12 @@ static_assert(std::is_same_v<std::variant_alternative_t<first_answer, payload>, 
 
 } // namespace
 
-/// Runs on in the context of the actor that carries this: a link's own thread makes no detour.
+/// Runs on in the context of the actor that carries this: a link's own thread makes no detour. The value itself is the mailbox's
+/// element: as a caf::message it would be copied before the receiver may change it, with all its rows.
 template <class To, class T>
 void peer_calls::post(const To& to, T message) const {
   if (auto* target = caf::actor_cast<caf::abstract_actor*>(to))
-    target->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::move(message)), self_->context());
+    target->enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, std::move(message)), self_->context());
 }
 
 sink peer_calls::me() const { return caf::actor_cast<sink>(caf::actor_cast<caf::strong_actor_ptr>(self_)); }
