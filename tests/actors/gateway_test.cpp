@@ -97,8 +97,8 @@ fake_host::behavior_type make_fake_host(fake_host::stateful_pointer<fake_host_st
   return {[&st](call<generate>& c) { st.run(c); },
           [&st](call<cancel>& c) { st.seen->cancelled(c.hdr.session); },
           [](answer&) {},
-          [](target_atom, const session_host&, std::uint64_t) {},
-          [](lost_atom, const std::string&) {},
+          [](target_atom, std::uint32_t, const session_host&, std::uint64_t) {},
+          [](lost_atom, std::uint32_t, const std::string&) {},
           [](tick_atom) {}};
 }
 
