@@ -176,7 +176,7 @@ void add_site(const manifest& m, const node_entry& n, model_parts& parts, node_c
   }
   for (const auto& name : m.dialed_by(n))
     c.neighbours.push_back({name, false, {}, 0});
-  if (n.site_listen) {
+  if (n.site_listen && !m.dialed_by(n).empty()) {
     c.site_host = n.site_listen->host;
     c.site_port = n.site_listen->port;
   }

@@ -20,7 +20,7 @@ struct node_parts {
   std::function<std::unique_ptr<transport>(const link_config&, pipe_events events)> make_transport;
   /// Where links run; empty: like all other actors (the simulation). See spawn_link.
   std::function<caf::execution_unit*(caf::actor_system&)> link_host;
-  /// CAF's middleman with TLS, for nodes that have neighbours; see site_modules.hpp.
+  /// CAF's middleman with TLS, for nodes that have neighbours; see actors/site/modules.hpp.
   std::function<caf::io::middleman_actor(caf::actor_system&)> middleman{};
   /// Starts a gateway; empty in the simulation. The node keeps the handle, supervises it and ends it first.
   /// @throws std::runtime_error with one sentence when it cannot start (port in use, no keys off loopback)

@@ -189,6 +189,8 @@ TEST_CASE("a cloud of several nodes is sound, and becomes neighbours and parts o
   REQUIRE(stage.neighbours.size() == 1);
   CHECK_FALSE(stage.neighbours[0].dial);
   CHECK(stage.site_port == 7173);
+  auto text = replaced(replaced(cluster, "LARGE", model), "pipeline: [stage-1, stage-2]", "replicas: [stage-1]");
+  CHECK(make_node_config(load_manifest(dir.write("n.yaml", text)), "stage-2", {dir.path / "run"}, parts).site_port == 0);  // nobody comes
 }
 
 TEST_CASE("mistakes in a cloud of several nodes are named like all others", "[deploy][manifest]") {

@@ -64,12 +64,14 @@ class Exhaustion(ToyTest):
                                            ("edge", "edge-1", {"shutting_down", "peer_unreachable", "gone"})):
             self.up()
             right = self.toy.ask(strategy, 60)[1]["choices"][0]["text"]
+            old = self.toy.pid(victim)
             answers = self.under_load(strategy, victim)
             self.assertLessEqual({said for code, said in answers if code != 200}, refusals, strategy)
             self.assertEqual({said for code, said in answers if code == 200}, {right}, strategy)
             self.assertGreaterEqual(sum(code == 200 for code, _ in answers), 20, "those before it, and those that ran")
-            self.assertTrue(wait_until(lambda: victim not in self.toy.processes().values()), "who is told to end stays away")
+            self.assertTrue(wait_until(lambda: old not in self.toy.processes()), "it ends by itself")
             self.assertIn(f"node {victim} has ended", self.toy.log(victim))
+            self.assertTrue(wait_until(self.all_answer), "its keeper has started it again")
             self.assertNotIn("cut off", self.toy.log(victim))
             self.down()
 
