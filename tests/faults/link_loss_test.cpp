@@ -55,6 +55,17 @@ TEST_CASE("answers outlive a link that is cut, corrupted, or silent for a while"
   }
 }
 
+/// The answer as soon as there is one: a link that looks up may be found dead a moment later, when its silence has lasted.
+static std::string text_within(breakable& d, const std::string& strategy, const std::string& prompt, steady::duration limit) {
+  for (const auto until = steady::now() + limit; steady::now() < until; std::this_thread::sleep_for(100ms))
+    try {
+      return d.ask("edge-1", strategy, prompt).text;
+    } catch (const std::exception&) {
+      // not served yet
+    }
+  return "";
+}
+
 TEST_CASE("a link whose one direction is gone is given up, and found again", "[faults]") {
   breakable d{"faults-half", 17476};
   auto& q = d.long_question(0);
@@ -73,8 +84,7 @@ TEST_CASE("a link whose one direction is gone is given up, and found again", "[f
         CHECK(a.result->text == undisturbed.text);
       CHECK_FALSE(d.ask("edge-1", "edge", q.prompt).text.empty());
       d.chaos("--reset");
-      REQUIRE(d.await("edge-1", strategy, true, 10s));
-      CHECK(d.ask("edge-1", strategy, q.prompt).text == undisturbed.text);
+      CHECK(text_within(d, strategy, q.prompt, 10s) == undisturbed.text);
     }
   }
 }
