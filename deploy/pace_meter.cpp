@@ -107,6 +107,15 @@ std::vector<asked_edge> edges_of(const manifest& m, model_parts& parts, const st
   return all;
 }
 
+std::vector<asked_edge> running_edges(const manifest& m, const run_dir& dir, model_parts& parts, const std::string& prompt) {
+  auto all = edges_of(m, parts, prompt);
+  for (const auto& n : look_at(m, dir, std::chrono::seconds(2)))
+    for (auto& e : all)
+      if (n.entry == e.node)
+        e.port = n.api_port;
+  return all;
+}
+
 link_quality quality_of(const link_entry& link) {
   const auto& s = link.settings.shape;
   auto ms = [](std::chrono::nanoseconds t) { return static_cast<double>(t.count()) / 1e6; };

@@ -25,6 +25,9 @@ struct asked_edge {
 /// @param prompt of the request that is planned
 std::vector<asked_edge> edges_of(const manifest& m, model_parts& parts, const std::string& prompt);
 
+/// The same of a running deployment: with the ports of its gateways.
+std::vector<asked_edge> running_edges(const manifest& m, const run_dir& dir, model_parts& parts, const std::string& prompt);
+
 /// 0 of nothing.
 double median(std::vector<double> all);
 

@@ -174,12 +174,7 @@ paces measure_here(const manifest& m, model_parts& parts, const options& o) {
   auto say = [&](const std::string& line) { std::cerr << "[plan] " << line << std::endl; };
   const auto bare = with_bare_links(m, log_dir(m.deployment) / "plan.yaml");
   const launched deployment(bare, say);
-  auto edges = edges_of(bare, parts, o.prompt);
-  for (auto& e : edges)
-    for (const auto& n : look_at(bare, deployment.dir, std::chrono::seconds(2)))
-      if (n.entry == e.node)
-        e.port = n.api_port;
-  return measure_paces(edges, o.prompt, say);
+  return measure_paces(running_edges(bare, deployment.dir, parts, o.prompt), o.prompt, say);
 }
 
 void plan(const options& o) {

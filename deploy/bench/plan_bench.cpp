@@ -29,12 +29,9 @@ json::object row(const asked_edge& e, strategy how, const char* what, const link
 }
 
 asked_edge first_edge(const manifest& m, model_parts& parts, const std::string& prompt, const run_dir& dir) {
-  for (auto& e : edges_of(m, parts, prompt))
-    for (const auto& n : look_at(m, dir, std::chrono::seconds(2)))
-      if (n.entry == e.node && e.link) {
-        e.port = n.api_port;
-        return e;
-      }
+  for (auto& e : running_edges(m, dir, parts, prompt))
+    if (e.link && e.port != 0)
+      return e;
   throw bad_input("no edge node of " + m.file.string() + " has a `gateway` and a link: there is nothing to compare");
 }
 
