@@ -22,7 +22,7 @@ caf::expected<std::optional<received>> frame_decoder::next(time_point now) {
 }
 
 caf::expected<std::optional<received>> frame_decoder::take(std::span<const std::byte> body, time_point now) {
-  auto part = decode_slice(body, now);
+  auto part = decode_slice(body, reader_.checksum(), now);
   if (!part)
     return std::move(part.error());
   auto wire_bytes = wire_prefix_bytes + body.size();

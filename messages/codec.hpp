@@ -16,16 +16,25 @@
 namespace virga {
 
 /// Writes a message as wire units, in the order in which they have to be sent: one, or one for each `slice_bytes`
-/// (clamped to 1 KiB..limits::slice_bytes) of its tensor's data. Units of other messages may be sent in between.
+/// (clamped to 1 KiB..limits::slice_bytes, whole words of 8) of its tensor's data. Units of other messages may be sent in
+/// between.
 /// The deadline goes out as what remains of it at `now`: 0 when it has passed, limits::deadline_ms at most.
 /// @returns ec::bad_frame for a text, list or frame beyond its limit, ec::bad_request for a prompt beyond its limit,
 ///   ec::bad_tensor for a tensor whose data does not fit its shape or is beyond limits::tensor_bytes
 caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now,
                                                std::size_t slice_bytes = limits::slice_bytes);
 
+/// A wire unit on its way out: `head`, then `data`, which stays where it is, inside the tensor; small pieces are in the head.
+struct wire_unit {
+  byte_buffer head;
+  std::span<const std::byte> data;
+  std::size_t size() const noexcept { return head.size() + data.size(); }
+};
+
 /// The same one unit at a time. @param offset byte of the tensor at which the unit begins; moved on to the next one's
-caf::expected<byte_buffer> encode_unit(const frame& f, std::size_t& offset, time_point now,
-                                       std::size_t slice_bytes = limits::slice_bytes);
+/// @returns a unit that is valid as long as the tensor's data
+caf::expected<wire_unit> encode_unit(const frame& f, std::size_t& offset, time_point now,
+                                     std::size_t slice_bytes = limits::slice_bytes);
 
 /// What one decoder has seen. Units are counted as they are decoded, before their message is whole.
 struct decoder_counters {

@@ -16,9 +16,10 @@ static_assert(std::endian::native == std::endian::little, "the wire is little-en
 
 using tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
+constexpr std::uint32_t polynomial = 0x82f63b78; // 0x1edc6f41 reflected
+
 // tables[k][b]: the checksum of byte b followed by k zero bytes (Kounavis and Berry, slicing-by-8).
 constexpr tables make_tables() {
-  constexpr std::uint32_t polynomial = 0x82f63b78; // 0x1edc6f41 reflected
   tables t{};
   for (std::uint32_t b = 0; b < 256; ++b) {
     std::uint32_t crc = b;
@@ -39,6 +40,26 @@ std::uint64_t load_word(const std::byte* p) noexcept {
   std::memcpy(&word, p, sizeof word);
   return word;
 }
+
+// a times b modulo the polynomial; the highest bit is the constant one.
+constexpr std::uint32_t product(std::uint32_t a, std::uint32_t b) noexcept {
+  std::uint32_t sum = 0;
+  for (; a != 0; a <<= 1) {
+    sum ^= (a >> 31) ? b : 0;
+    b = (b >> 1) ^ ((b & 1) ? polynomial : 0);
+  }
+  return sum;
+}
+
+// powers[k]: x to the bits of 2^k bytes.
+constexpr std::array<std::uint32_t, 64> make_powers() {
+  std::array<std::uint32_t, 64> x{1u << (31 - 8)};
+  for (std::size_t k = 1; k < x.size(); ++k)
+    x[k] = product(x[k - 1], x[k - 1]);
+  return x;
+}
+
+constexpr std::array<std::uint32_t, 64> powers = make_powers();
 
 #if defined(__x86_64__)
 // The instruction takes three cycles, but a new one may begin each cycle: three runs of `run_bytes` at once, which are
@@ -118,6 +139,12 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) noe
     return crc32c_sse42(bytes, before);
 #endif
   return crc32c_portable(bytes, before);
+}
+
+std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::size_t second_bytes) noexcept {
+  for (std::size_t k = 0; second_bytes != 0; ++k, second_bytes >>= 1)
+    first = (second_bytes & 1) ? product(powers[k], first) : first;
+  return first ^ second;
 }
 
 } // namespace virga

@@ -15,6 +15,13 @@ namespace virga {
 
 namespace {
 
+/// A body, its checksum, and what is read from it.
+struct reading {
+  std::span<const std::byte> body;
+  std::uint32_t checksum = 0;
+  slice out;
+};
+
 // -- numbers, texts, lists --------------------------------------------------------------------------------------------
 
 template <class Enum>
@@ -56,16 +63,23 @@ void check_piece(wire::Tensor::Reader in, std::size_t size, std::uint64_t total)
                                         + " is not inside a tensor of " + std::to_string(total));
 }
 
-tensor read_tensor(wire::Tensor::Reader in, slice& out) {
+/// Data at a body's end need not be read again: their checksum follows from the body's.
+std::uint32_t checksum_of(std::span<const std::byte> data, const reading& r) {
+  if (data.empty() || &data.back() != &r.body.back())
+    return crc32c(data);
+  return crc32c_joined(crc32c(r.body.first(r.body.size() - data.size())), r.checksum, data.size());
+}
+
+tensor read_tensor(wire::Tensor::Reader in, reading& r) {
   tensor t{read_dtype(in.getDtype()), in.getRows(), in.getCols(), {}};
   auto total = matrix_bytes(t.type, t.rows, t.cols);
   auto bytes = in.getData();
   check_size(bytes.size(), limits::slice_bytes, "a slice's data", ec::bad_tensor);
   check_piece(in, bytes.size(), total);
-  out.data = {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()};
-  out.offset = in.getByteOffset();
-  out.total = total;
-  if (crc32c(out.data) != in.getCrc32c())
+  r.out.data = {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()};
+  r.out.offset = in.getByteOffset();
+  r.out.total = total;
+  if (checksum_of(r.out.data, r) != in.getCrc32c())
     throw rule_broken(ec::bad_tensor, "a slice's checksum does not fit its data");
   return t;
 }
@@ -134,12 +148,12 @@ payload read(wire::OpenSession::Reader in) {
                       text(in.getRequestId(), "openSession.requestId")};
 }
 
-payload read(wire::Verify::Reader in, slice& out) {
-  return verify{in.getBase(), number<rows_wanted>(in.getWant(), 3, "verify.want"), read_tensor(in.getRows(), out)};
+payload read(wire::Verify::Reader in, reading& r) {
+  return verify{in.getBase(), number<rows_wanted>(in.getWant(), 3, "verify.want"), read_tensor(in.getRows(), r)};
 }
 
-payload read(wire::Verified::Reader in, slice& out) {
-  return verified{in.getBase(), read_tensor(in.getRows(), out), work_times{in.getQueueUs(), in.getComputeUs()}};
+payload read(wire::Verified::Reader in, reading& r) {
+  return verified{in.getBase(), read_tensor(in.getRows(), r), work_times{in.getQueueUs(), in.getComputeUs()}};
 }
 
 scored_token read(wire::Tokens::Scored::Reader in) {
@@ -201,8 +215,8 @@ payload read(wire::Failure::Reader in) {
   return failure{code, in.getDetail(), text(in.getText(), "failure.text")};
 }
 
-payload read(wire::KvSlice::Reader in, slice& out) {
-  return kv_slice{in.getStage(), in.getLayer(), in.getStartPosition(), read_tensor(in.getTensor(), out)};
+payload read(wire::KvSlice::Reader in, reading& r) {
+  return kv_slice{in.getStage(), in.getLayer(), in.getStartPosition(), read_tensor(in.getTensor(), r)};
 }
 
 payload read(wire::Credit::Reader in) { return credit{in.getBytes(), in.getBulkBytes(), in.getReceivedUs()}; }
@@ -220,7 +234,7 @@ payload read_padding(capnp::Data::Reader in) {
   return padding{static_cast<std::uint32_t>(in.size())};
 }
 
-payload read(wire::Frame::Payload::Reader in, slice& out) {
+payload read(wire::Frame::Payload::Reader in, reading& r) {
   using kind = wire::Frame::Payload;
   switch (in.which()) {
     case kind::HELLO: return read(in.getHello());
@@ -230,15 +244,15 @@ payload read(wire::Frame::Payload::Reader in, slice& out) {
     case kind::CREDIT: return read(in.getCredit());
     case kind::GENERATE: return read(in.getGenerate());
     case kind::OPEN_SESSION: return read(in.getOpenSession());
-    case kind::VERIFY: return read(in.getVerify(), out);
+    case kind::VERIFY: return read(in.getVerify(), r);
     case kind::CLOSE_SESSION: return close_session{};
     case kind::CANCEL: return cancel{};
     case kind::OPENED: return opened{in.getOpened().getLength(), in.getOpened().getKvTokens()};
-    case kind::VERIFIED: return read(in.getVerified(), out);
+    case kind::VERIFIED: return read(in.getVerified(), r);
     case kind::TOKENS: return read(in.getTokens());
     case kind::OUTCOME: return read(in.getOutcome());
     case kind::FAILURE: return read(in.getFailure());
-    case kind::KV_SLICE: return read(in.getKvSlice(), out);
+    case kind::KV_SLICE: return read(in.getKvSlice(), r);
     case kind::SKETCH: return read(in.getSketch());
     case kind::PADDING: return read_padding(in.getPadding());
   }
@@ -266,42 +280,42 @@ void check_version(std::uint32_t theirs) {
                         + std::to_string(limits::protocol_version) + ": install the same virga on both sides");
 }
 
-/// The one segment of a body, which has to fill it exactly. Cap'n Proto itself refuses bytes that are not aligned.
+/// The segments of a body, one or two, which have to fill it exactly. Cap'n Proto itself refuses bytes that are not aligned.
 kj::ArrayPtr<const capnp::word> words_of(std::span<const std::byte> body) {
-  std::uint32_t table[2] = {1, 0};
-  if (body.size() >= sizeof table)
-    std::memcpy(table, body.data(), sizeof table);
-  if (table[0] != 0 || body.size() != sizeof table + std::size_t{table[1]} * sizeof(capnp::word))
-    throw rule_broken(ec::bad_frame, "a frame's body is not one segment of its size");
-  return {reinterpret_cast<const capnp::word*>(body.data()), body.size() / sizeof(capnp::word)};
+  std::uint32_t table[4] = {2, 0, 0, 0};
+  std::copy_n(body.begin(), std::min(body.size(), sizeof table), std::as_writable_bytes(std::span{table}).begin());
+  auto words = table[0] == 0 ? 1 + std::size_t{table[1]} : 2 + std::size_t{table[1]} + table[2];
+  if (table[0] > 1 || body.size() != words * sizeof(capnp::word))
+    throw rule_broken(ec::bad_frame, "a frame's body is not one or two segments of its size");
+  return {reinterpret_cast<const capnp::word*>(body.data()), words};
 }
 
-slice read_slice(std::span<const std::byte> body, time_point now) {
+slice read_slice(reading r, time_point now) {
   capnp::ReaderOptions options;
   options.traversalLimitInWords = limits::traversal_words;
   options.nestingLimit = limits::nesting_levels;
-  capnp::FlatArrayMessageReader message(words_of(body), options);
+  capnp::FlatArrayMessageReader message(words_of(r.body), options);
   auto root = message.getRoot<wire::Frame>();
   check_version(root.getProtocolVersion());
-  slice out;
+  auto& out = r.out;
   out.part.hdr = read_header(root, now);
   out.part.sequence = root.getSequence();
   out.part.urgency = number<priority>(root.getUrgency(), 3, "a frame's urgency");
   try {
-    out.part.body = read(root.getPayload(), out);
+    out.part.body = read(root.getPayload(), r);
   } catch (const rule_broken& e) {
     if (e.code != ec::unsupported && e.code != ec::bad_request)
       throw;
     out.refused = failure{e.code, 0, e.what()};
   }
-  return out;
+  return std::move(out);
 }
 
 } // namespace
 
-caf::expected<slice> decode_slice(std::span<const std::byte> body, time_point now) {
+caf::expected<slice> decode_slice(std::span<const std::byte> body, std::uint32_t checksum, time_point now) {
   try {
-    return read_slice(body, now);
+    return read_slice({body, checksum, {}}, now);
   } catch (const rule_broken& e) {
     return make_error(e.code, e.what());
   } catch (const kj::Exception& e) {

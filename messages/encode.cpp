@@ -6,6 +6,7 @@
 #include "messages/write_body.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace virga {
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::size_t smallest_slice = 1024;
 constexpr std::size_t fixed_bytes = 512; // the frame and the largest payload without its lists, texts and data
+constexpr std::size_t word_bytes = 8;
+constexpr std::size_t copied_bytes = 8 * 1024; // up to here a copy is cheaper than a second call of the pipe
 
 // -- room: an upper bound of the body's bytes, so that it can be written in place -------------------------------------
 
@@ -66,15 +69,24 @@ std::size_t room_of(const auto&) { return 0; } // fixed size, but for tensors: t
 
 // -- units ------------------------------------------------------------------------------------------------------------
 
-byte_buffer write_unit(const frame& f, std::uint32_t deadline_ms, std::span<const std::byte> data) {
-  auto room = fixed_bytes + padded(data.size()) + std::visit([](auto& x) { return room_of(x); }, f.body);
-  byte_buffer unit(wire_prefix_bytes + room);
-  auto used = write_body(std::span{unit}.subspan(wire_prefix_bytes), f, deadline_ms, data);
-  check_size(used, limits::frame_bytes, "a frame");
-  unit.resize(wire_prefix_bytes + used);
-  auto body = std::span{unit}.subspan(wire_prefix_bytes);
-  const std::uint32_t prefix[2] = {static_cast<std::uint32_t>(used), crc32c(body)};
-  std::memcpy(unit.data(), prefix, wire_prefix_bytes);
+bool stays(std::span<const std::byte> data) {
+  auto at = reinterpret_cast<std::uintptr_t>(data.data());
+  return data.size() > copied_bytes && data.size() % word_bytes == 0 && at % word_bytes == 0;
+}
+
+wire_unit write_unit(const frame& f, std::uint32_t deadline_ms, std::span<const std::byte> data) {
+  tensor_piece piece{data, crc32c(data), stays(data)};
+  auto apart = piece.apart ? data : std::span<const std::byte>{};
+  auto room = fixed_bytes + padded(data.size() - apart.size()) + std::visit([](auto& x) { return room_of(x); }, f.body);
+  wire_unit unit{byte_buffer(wire_prefix_bytes + room), apart};
+  auto used = write_body(std::span{unit.head}.subspan(wire_prefix_bytes), f, deadline_ms, piece);
+  check_size(used + apart.size(), limits::frame_bytes, "a frame");
+  unit.head.resize(wire_prefix_bytes + used);
+  auto crc = crc32c(std::span{unit.head}.subspan(wire_prefix_bytes));
+  if (piece.apart)
+    crc = crc32c_joined(crc, piece.crc, apart.size());
+  const std::uint32_t prefix[2] = {static_cast<std::uint32_t>(used + apart.size()), crc};
+  std::memcpy(unit.head.data(), prefix, wire_prefix_bytes);
   return unit;
 }
 
@@ -96,20 +108,20 @@ void check_tensor(const tensor& t) {
                                         + " bytes and has " + std::to_string(t.data.size()));
 }
 
-byte_buffer next_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
+wire_unit next_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
   auto t = tensor_of(f.body);
   if (t != nullptr && offset == 0)
     check_tensor(*t);
   auto data = t != nullptr ? std::span{t->data} : std::span<const std::byte>{};
-  auto size = std::min(std::clamp(slice_bytes, smallest_slice, limits::slice_bytes), data.size() - offset);
-  auto unit = write_unit(f, remaining_ms(f.hdr.deadline, now), data.subspan(offset, size));
-  offset += size;
+  auto size = std::clamp(slice_bytes, smallest_slice, limits::slice_bytes) / word_bytes * word_bytes;
+  auto unit = write_unit(f, remaining_ms(f.hdr.deadline, now), data.subspan(offset, std::min(size, data.size() - offset)));
+  offset += std::min(size, data.size() - offset);
   return unit;
 }
 
 } // namespace
 
-caf::expected<byte_buffer> encode_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
+caf::expected<wire_unit> encode_unit(const frame& f, std::size_t& offset, time_point now, std::size_t slice_bytes) {
   try {
     return next_unit(f, offset, now, slice_bytes);
   } catch (const rule_broken& e) {
@@ -126,7 +138,8 @@ caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now, s
     auto unit = encode_unit(f, offset, now, slice_bytes);
     if (!unit)
       return std::move(unit.error());
-    units.push_back(std::move(*unit));
+    auto& whole = units.emplace_back(std::move(unit->head));
+    whole.insert(whole.end(), unit->data.begin(), unit->data.end());
   } while (offset < tensor_bytes(f.body));
   return units;
 }

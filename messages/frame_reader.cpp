@@ -22,6 +22,8 @@ std::uint32_t load_u32(const std::byte* p) noexcept {
 
 std::span<std::byte> frame_reader::room() {
   constexpr auto most = wire_prefix_bytes + limits::frame_bytes + room_bytes;
+  if (begin_ == end_)
+    begin_ = end_ = 0;  // these bytes are still in the processor's cache
   if (buffer_.size() - end_ < room_bytes && begin_ > 0) {
     // Units are whole words, so what is left starts at a whole word, and so it does again after the move.
     std::memmove(buffer_.data(), buffer_.data() + begin_, waiting());
@@ -47,7 +49,8 @@ caf::expected<std::optional<std::span<const std::byte>>> frame_reader::next() {
   if (waiting() < wire_prefix_bytes + length)
     return result{};
   auto body = std::span<const std::byte>{prefix + wire_prefix_bytes, length};
-  if (crc32c(body) != load_u32(prefix + 4))
+  checksum_ = crc32c(body);
+  if (checksum_ != load_u32(prefix + 4))
     return broken_ = make_error(ec::bad_frame, "a frame's checksum does not fit its bytes");
   begin_ += wire_prefix_bytes + length;
   return result{body};

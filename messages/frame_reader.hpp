@@ -11,7 +11,7 @@
 namespace virga {
 
 /// A wire unit is a prefix and a body. Prefix: u32 length of the body, u32 CRC32C of the body, both little-endian.
-/// Body: one Cap'n Proto message of a single segment, a whole number of 8-byte words, at most limits::frame_bytes.
+/// Body: one Cap'n Proto message of one or two segments, a whole number of 8-byte words, at most limits::frame_bytes.
 inline constexpr std::size_t wire_prefix_bytes = 8;
 
 /// Takes bytes as they come from a connection and gives wire units one after the other. One per connection and
@@ -30,12 +30,16 @@ public:
   ///   nothing while bytes are missing; ec::bad_frame, final, for a bad length or checksum
   caf::expected<std::optional<std::span<const std::byte>>> next();
 
+  /// The checksum of the body that next() gave last.
+  std::uint32_t checksum() const noexcept { return checksum_; }
+
   /// Bytes received and not yet given out.
   std::size_t waiting() const noexcept { return end_ - begin_; }
 
 private:
   byte_buffer buffer_;
   std::size_t begin_ = 0, end_ = 0;  // of what waits
+  std::uint32_t checksum_ = 0;
   caf::error broken_;
 };
 

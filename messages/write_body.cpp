@@ -1,11 +1,11 @@
 #include "messages/write_body.hpp"
 
 #include "messages/checks.hpp"
-#include "messages/crc32c.hpp"
 
 #include "schema/virga.capnp.h"
 
 #include <capnp/message.h>
+#include <capnp/orphan.h>
 
 #include <cstring>
 
@@ -14,10 +14,6 @@ namespace virga {
 namespace {
 
 constexpr std::size_t word_bytes = sizeof(capnp::word);
-constexpr std::size_t segment_table_bytes = 8; // u32 segments - 1, u32 words of the one segment
-
-using piece = std::span<const std::byte>;
-
 template <class Enum>
 std::uint8_t number(Enum value) {
   return static_cast<std::uint8_t>(value);
@@ -43,23 +39,26 @@ void write_roles(capnp::List<wire::RoleStatus>::Builder out, const std::vector<r
   }
 }
 
-void write_tensor(wire::Tensor::Builder out, const tensor& t, piece data) {
+void write_tensor(wire::Tensor::Builder out, const tensor& t, const tensor_piece& piece) {
+  auto data = piece.bytes;
   out.setDtype(number(t.type));
   out.setRows(t.rows);
   out.setCols(t.cols);
   out.setByteOffset(static_cast<std::uint64_t>(data.data() - t.data.data()));
   out.setTotalBytes(t.data.size());
-  out.setCrc32c(crc32c(data));
-  auto bytes = out.initData(static_cast<unsigned>(data.size()));
-  if (!data.empty())
-    std::memcpy(bytes.begin(), data.data(), data.size());
+  out.setCrc32c(piece.crc);
+  capnp::Data::Reader bytes{reinterpret_cast<const kj::byte*>(data.data()), data.size()};
+  if (piece.apart)
+    out.adoptData(capnp::Orphanage::getForMessageContaining(out).referenceExternalData(bytes));
+  else
+    out.setData(bytes);
 }
 
 // -- payloads ---------------------------------------------------------------------------------------------------------
 
 using union_builder = wire::Frame::Payload::Builder;
 
-void write(union_builder u, const hello& x, piece) {
+void write(union_builder u, const hello& x, const tensor_piece&) {
   auto out = u.initHello();
   out.setProtocol(x.protocol);
   out.setSite(text(x.site, "hello.site"));
@@ -72,21 +71,21 @@ void write(union_builder u, const hello& x, piece) {
   write_roles(out.initRoles(list_size(x.roles.size(), limits::list_items, "hello.roles")), x.roles);
 }
 
-void write(union_builder u, const status& x, piece) {
+void write(union_builder u, const status& x, const tensor_piece&) {
   auto size = list_size(x.roles.size(), limits::list_items, "status.roles");
   write_roles(u.initStatus().initRoles(size), x.roles);
 }
 
-void write(union_builder u, const ping& x, piece) { u.initPing().setStamp(x.stamp); }
-void write(union_builder u, const pong& x, piece) { u.initPong().setStamp(x.stamp); }
-void write(union_builder u, const credit& x, piece) {
+void write(union_builder u, const ping& x, const tensor_piece&) { u.initPing().setStamp(x.stamp); }
+void write(union_builder u, const pong& x, const tensor_piece&) { u.initPong().setStamp(x.stamp); }
+void write(union_builder u, const credit& x, const tensor_piece&) {
   auto out = u.initCredit();
   out.setBytes(x.bytes);
   out.setBulkBytes(x.bulk_bytes);
   out.setReceivedUs(x.received_us);
 }
-void write(union_builder u, const close_session&, piece) { u.setCloseSession(); }
-void write(union_builder u, const cancel&, piece) { u.setCancel(); }
+void write(union_builder u, const close_session&, const tensor_piece&) { u.setCloseSession(); }
+void write(union_builder u, const cancel&, const tensor_piece&) { u.setCancel(); }
 
 void write_ids(capnp::List<std::uint32_t>::Builder out, const std::vector<token_id>& ids) {
   for (unsigned i = 0; i < out.size(); ++i)
@@ -129,7 +128,7 @@ void write_sampling(wire::Generate::Builder out, const sampling& s) {
   out.setTopLogprobs(s.top_logprobs);
 }
 
-void write(union_builder u, const generate& x, piece) {
+void write(union_builder u, const generate& x, const tensor_piece&) {
   auto out = u.initGenerate();
   out.setHow(number(x.how));
   out.setRequestId(text(x.request_id, "generate.requestId"));
@@ -140,7 +139,7 @@ void write(union_builder u, const generate& x, piece) {
   write_ids(out.initAnswered(list_size(x.answered.size(), limits::answered_tokens, "generate.answered")), x.answered);
 }
 
-void write(union_builder u, const open_session& x, piece) {
+void write(union_builder u, const open_session& x, const tensor_piece&) {
   auto out = u.initOpenSession();
   out.setModelDigest(text(x.model_digest, "openSession.modelDigest"));
   out.setFirstLayer(x.first_layer);
@@ -152,25 +151,25 @@ void write(union_builder u, const open_session& x, piece) {
   out.setRequestId(text(x.request_id, "openSession.requestId"));
 }
 
-void write(union_builder u, const verify& x, piece data) {
+void write(union_builder u, const verify& x, const tensor_piece& piece) {
   auto out = u.initVerify();
   out.setBase(x.base);
   out.setWant(number(x.want));
-  write_tensor(out.initRows(), x.rows, data);
+  write_tensor(out.initRows(), x.rows, piece);
 }
 
-void write(union_builder u, const opened& x, piece) {
+void write(union_builder u, const opened& x, const tensor_piece&) {
   auto out = u.initOpened();
   out.setLength(x.length);
   out.setKvTokens(x.kv_tokens);
 }
 
-void write(union_builder u, const verified& x, piece data) {
+void write(union_builder u, const verified& x, const tensor_piece& piece) {
   auto out = u.initVerified();
   out.setBase(x.base);
   out.setQueueUs(x.times.queue_us);
   out.setComputeUs(x.times.compute_us);
-  write_tensor(out.initRows(), x.rows, data);
+  write_tensor(out.initRows(), x.rows, piece);
 }
 
 void write_scored(wire::Tokens::Scored::Builder out, const scored_token& x) {
@@ -192,7 +191,7 @@ void write_logprobs(wire::Tokens::Builder to, const tokens& x) {
   }
 }
 
-void write(union_builder u, const tokens& x, piece) {
+void write(union_builder u, const tokens& x, const tensor_piece&) {
   auto out = u.initTokens();
   out.setPosition(x.position);
   write_ids(out.initIds(list_size(x.ids.size(), limits::tokens_per_frame, "tokens.ids")), x.ids);
@@ -200,7 +199,7 @@ void write(union_builder u, const tokens& x, piece) {
   write_logprobs(out, x);
 }
 
-void write(union_builder u, const outcome& x, piece) {
+void write(union_builder u, const outcome& x, const tensor_piece&) {
   auto out = u.initOutcome();
   out.setError(number(x.error));
   out.setErrorText(text(x.error_text, "outcome.errorText"));
@@ -223,7 +222,7 @@ void write(union_builder u, const outcome& x, piece) {
   out.setLinkUs(x.link_us);
 }
 
-void write(union_builder u, const failure& x, piece) {
+void write(union_builder u, const failure& x, const tensor_piece&) {
   if (x.code == ec::none)
     throw rule_broken(ec::bad_frame, "a failure without a code");
   auto out = u.initFailure();
@@ -232,15 +231,15 @@ void write(union_builder u, const failure& x, piece) {
   out.setText(text(x.text, "failure.text"));
 }
 
-void write(union_builder u, const kv_slice& x, piece data) {
+void write(union_builder u, const kv_slice& x, const tensor_piece& piece) {
   auto out = u.initKvSlice();
   out.setStage(x.stage);
   out.setLayer(x.layer);
   out.setStartPosition(x.base);
-  write_tensor(out.initTensor(), x.rows, data);
+  write_tensor(out.initTensor(), x.rows, piece);
 }
 
-void write(union_builder u, const sketch& x, piece) {
+void write(union_builder u, const sketch& x, const tensor_piece&) {
   auto out = u.initSketch();
   out.setLevel(x.level);
   auto points = out.initPoints(list_size(x.points.size(), limits::list_items, "sketch.points"));
@@ -250,7 +249,7 @@ void write(union_builder u, const sketch& x, piece) {
   }
 }
 
-void write(union_builder u, const padding& x, piece) {
+void write(union_builder u, const padding& x, const tensor_piece&) {
   check_size(x.bytes, limits::slice_bytes, "padding");
   u.initPadding(x.bytes);
 }
@@ -270,18 +269,19 @@ void write_header(wire::Frame::Builder out, const frame& f, std::uint32_t deadli
 
 } // namespace
 
-std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms,
-                       std::span<const std::byte> data) {
-  auto segment = room.subspan(segment_table_bytes);
+std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms, const tensor_piece& piece) {
+  // The table of segments: how many there are less one, the words of each, and nothing up to a whole word.
+  const std::size_t table_bytes = piece.apart ? 16 : 8;
+  auto segment = room.subspan(table_bytes);
   capnp::FlatMessageBuilder message(
     kj::arrayPtr(reinterpret_cast<capnp::word*>(segment.data()), segment.size() / word_bytes));
   auto root = message.initRoot<wire::Frame>();
   write_header(root, f, deadline_ms);
-  std::visit([&](const auto& x) { write(root.getPayload(), x, data); }, f.body);
+  std::visit([&](const auto& x) { write(root.getPayload(), x, piece); }, f.body);
   auto words = static_cast<std::uint32_t>(message.getSegmentsForOutput()[0].size());
-  const std::uint32_t table[2] = {0, words};
-  std::memcpy(room.data(), table, segment_table_bytes);
-  return segment_table_bytes + words * word_bytes;
+  const std::uint32_t table[4] = {piece.apart, words, static_cast<std::uint32_t>(piece.bytes.size() / word_bytes), 0};
+  std::memcpy(room.data(), table, table_bytes);
+  return table_bytes + words * word_bytes;
 }
 
 } // namespace virga

@@ -7,11 +7,17 @@
 
 namespace virga {
 
-/// Writes the body of one wire unit into the front of `room`: zeroed, 8-byte aligned, whole words, large enough.
-/// @param data the part of the frame's tensor that this unit carries, inside the tensor's own data; empty otherwise
+/// The part of a frame's tensor that one unit carries.
+struct tensor_piece {
+  std::span<const std::byte> bytes;  ///< inside the tensor's own data; empty: none
+  std::uint32_t crc = 0;             ///< crc32c of them
+  bool apart = false;                ///< they are the message's second segment and stay where they are: aligned whole words
+};
+
+/// Writes the body of one wire unit, but for a piece that is apart, into the front of `room`: zeroed, 8-byte aligned, whole
+/// words, large enough.
 /// @returns bytes used
 /// @throws rule_broken where the frame breaks a limit, kj::Exception where `room` is too small
-std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms,
-                       std::span<const std::byte> data);
+std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms, const tensor_piece& piece);
 
 } // namespace virga

@@ -139,7 +139,7 @@ void link_protocol::lose(std::string reason, time_point now, bool refused) {
   connection_ = 0;
   decoder_.reset();
   queue_.clear();
-  unit_.clear();
+  unit_ = {};
   unit_sent_ = 0;
   window_.connection_lost();
   meter_.connection_lost();

@@ -81,7 +81,8 @@ public:
   /// Where its next received bytes go, and then: so many were put there.
   std::span<std::byte> room() { return decoder_->room(); }
   link_actions on_received(std::size_t bytes, time_point now);
-  /// What has to be sent next, empty when nothing may, and then: so many of these bytes were taken.
+  /// What has to be sent next, empty when nothing may, and then: so many of these bytes were taken. Valid until the next
+  /// event or outgoing().
   std::span<const std::byte> outgoing(time_point now);
   link_actions on_sent(std::size_t bytes, time_point now);
 
@@ -113,6 +114,7 @@ private:
   void grant(time_point now, bool all);
   bool unit_waits() const noexcept { return unit_sent_ < unit_.size(); }  // for the pipe
   bool next_unit(time_point now);
+  void keep_unit();
   void return_undelivered();
   link_actions finish(time_point now);
 
@@ -131,7 +133,7 @@ private:
   sequence_check sequence_;
   link_meter meter_;
   send_window window_;
-  byte_buffer unit_;                    // that leaves now
+  wire_unit unit_;                      // that leaves now
   std::size_t unit_sent_ = 0;           // bytes of it that have left
   std::uint64_t granted_ = 0;           // data bytes received that credit was given back for
   std::uint64_t granted_bulk_ = 0;      // bulk bytes received at that time

@@ -154,8 +154,11 @@ link_actions link_protocol::send(frame f, time_point now) {
   std::optional<failure> why;
   if (state_ != state::up)
     why = failure{ec::peer_unreachable, 0, options_.names.peer_node + " is not connected"};
-  else
+  else {
+    if (is_end(f.body))
+      keep_unit();
     why = queue_.push(std::move(f));
+  }
   if (why)
     actions_.push_back(undelivered{std::move(f), std::move(*why)});
   else if (answered)
@@ -184,12 +187,13 @@ void link_protocol::grant(time_point now, bool all) {
 std::span<const std::byte> link_protocol::outgoing(time_point now) {
   if (connection_ == 0 || (!unit_waits() && !next_unit(now)))
     return {};
-  return std::span{unit_}.subspan(unit_sent_);
+  const auto head = unit_.head.size();
+  return unit_sent_ < head ? std::span{unit_.head}.subspan(unit_sent_) : unit_.data.subspan(unit_sent_ - head);
 }
 
 bool link_protocol::next_unit(time_point now) {
   auto u = queue_.pop(now, window_.slice_bytes(), window_.open_for(now));
-  unit_ = u ? std::move(u->data) : byte_buffer{};
+  unit_ = u ? std::move(u->wire) : wire_unit{};
   unit_sent_ = 0;
   if (!u && queue_.empty())
     window_.ran_dry();
@@ -199,6 +203,12 @@ bool link_protocol::next_unit(time_point now) {
     meter_.session_bytes(u->session, unit_.size(), 0);
   }
   return u.has_value();
+}
+
+/// A cancel takes messages out of the queue; what has begun to leave leaves whole.
+void link_protocol::keep_unit() {
+  unit_.head.insert(unit_.head.end(), unit_.data.begin(), unit_.data.end());
+  unit_.data = {};
 }
 
 link_actions link_protocol::on_sent(std::size_t bytes, time_point now) {

@@ -28,10 +28,6 @@ std::size_t charge_of(const payload& body) {
   return bytes;
 }
 
-bool is_end(const payload& body) {
-  return std::holds_alternative<cancel>(body) || std::holds_alternative<close_session>(body);
-}
-
 bool is_request(const payload& body) {
   return std::holds_alternative<generate>(body) || std::holds_alternative<open_session>(body)
          || std::holds_alternative<verify>(body);
@@ -40,6 +36,10 @@ bool is_request(const payload& body) {
 std::size_t index(priority p) { return static_cast<std::size_t>(p); }
 
 } // namespace
+
+bool is_end(const payload& body) {
+  return std::holds_alternative<cancel>(body) || std::holds_alternative<close_session>(body);
+}
 
 priority urgency_of(const payload& body) {
   if (body.index() < payload{generate{}}.index() || is_end(body))
@@ -131,7 +131,7 @@ std::optional<send_queue::unit> send_queue::pop_lane(priority urgency, time_poin
 }
 
 /// Encodes a unit as it leaves, so that what remains of its deadline and the size of its slice are those of the moment.
-std::optional<byte_buffer> send_queue::next_unit(message& m, time_point now, std::size_t slice_bytes) {
+std::optional<wire_unit> send_queue::next_unit(message& m, time_point now, std::size_t slice_bytes) {
   if (!m.begun)
     m.value.sequence = sequence_ + 1;
   auto data = encode_unit(m.value, m.offset, now, slice_bytes);
@@ -151,6 +151,8 @@ void send_queue::finish_front(const lane_key& key) {
   auto& m = l.messages.front();
   bytes_ -= m.charged;
   --l.waiting[index(m.value.urgency)];
+  if (auto t = tensor_of(m.value.body))
+    leaving_ = std::move(t->data);
   l.messages.pop_front();
   if (l.messages.empty())
     lanes_.erase(i);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "actors/link/defaults.hpp"
+#include "messages/codec.hpp"
 #include "messages/types.hpp"
 
 #include <array>
@@ -35,12 +36,13 @@ public:
   std::optional<failure> push(frame&& f);
 
   struct unit {
-    byte_buffer data;
+    wire_unit wire;
     session_id session;
     priority urgency = priority::control;
     bool costs_credit = false;
   };
   /// The next wire unit, its slice of `slice_bytes` at most; nothing when all that is as urgent as `least` has left.
+  /// Its data is valid until the next pop(), clear(), or push() of a cancel or close.
   std::optional<unit> pop(time_point now, std::size_t slice_bytes, priority least);
 
   /// Messages that could not be encoded since the last call.
@@ -69,11 +71,12 @@ private:
 
   std::optional<unit> pop_control(time_point now);
   std::optional<unit> pop_lane(priority urgency, time_point now, std::size_t slice_bytes);
-  std::optional<byte_buffer> next_unit(message& m, time_point now, std::size_t slice_bytes);
+  std::optional<wire_unit> next_unit(message& m, time_point now, std::size_t slice_bytes);
   void finish_front(const lane_key& key);
   void drop_requests(const lane_key& key);
 
   std::size_t limit_;
+  byte_buffer leaving_;  // the tensor of a message whose last unit pop() gave
   std::size_t bytes_ = 0;
   std::size_t begun_ = 0;
   std::uint64_t sequence_ = 0;
@@ -82,6 +85,9 @@ private:
   std::array<std::deque<lane_key>, 3> turns_;  // by urgency; each lane stands in exactly one
   std::vector<undelivered> undelivered_;
 };
+
+/// Whether it ends its session at a role: cancel and close.
+bool is_end(const payload& body);
 
 /// Where a message stands: link frames, cancel and close are control; tensors of more than decode_rows rows are bulk.
 priority urgency_of(const payload& body);

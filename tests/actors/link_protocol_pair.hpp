@@ -3,6 +3,7 @@
 
 #include "actors/link/protocol.hpp"
 
+#include <cstring>
 #include <deque>
 #include <string>
 #include <vector>
@@ -26,15 +27,31 @@ inline protocol_options cloud_options() {
   return o;
 }
 
+/// Bytes of the unit that begins here, prefix included.
+inline std::size_t unit_size(std::span<const std::byte> unit) {
+  std::uint32_t body;
+  std::memcpy(&body, unit.data(), sizeof body);
+  return wire_prefix_bytes + body;
+}
+
+inline byte_buffer bytes_of(const wire_unit& u) {
+  auto bytes = u.head;
+  bytes.insert(bytes.end(), u.data.begin(), u.data.end());
+  return bytes;
+}
+
 /// One side and everything that its actions have asked for.
 struct side {
   explicit side(protocol_options o) : name{o.names.own.node}, protocol{std::move(o)} {}
 
   /// The next unit, whole; empty when none may leave.
   byte_buffer next(time_point now) {
-    auto bytes = protocol.outgoing(now);
-    byte_buffer unit{bytes.begin(), bytes.end()};
-    take(protocol.on_sent(unit.size(), now));
+    byte_buffer unit;
+    do {
+      auto bytes = protocol.outgoing(now);
+      unit.insert(unit.end(), bytes.begin(), bytes.end());
+      take(protocol.on_sent(bytes.size(), now));
+    } while (!unit.empty() && unit.size() < unit_size(unit));
     return unit;
   }
   /// Receives bytes as from a pipe.

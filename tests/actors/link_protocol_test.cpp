@@ -281,6 +281,35 @@ TEST_CASE("what is incomplete when its session is cancelled never arrives, and c
   CHECK(p.edge.protocol.queued_bytes() == 0);
 }
 
+TEST_CASE("a unit that has begun to leave when its session is cancelled leaves whole", "[actors][link]") {
+  link_pair p;
+  p.up();
+  for (int i = 0; i < 40; ++i) {  // the link finds out that it is fast
+    p.edge.take(p.edge.protocol.send(verify_frame(2, 1024), p.now));
+    p.settle();
+  }
+  auto before = p.cloud.got.size();
+  p.edge.take(p.edge.protocol.send(verify_frame(1, 1024), p.now));
+  auto unit = p.edge.next(p.now);
+  auto leave = [&](std::size_t bytes) {
+    auto more = p.edge.protocol.outgoing(p.now);
+    REQUIRE(more.size() >= bytes);
+    unit.insert(unit.end(), more.begin(), more.begin() + static_cast<std::ptrdiff_t>(bytes));
+    p.edge.take(p.edge.protocol.on_sent(bytes, p.now));
+  };
+  leave(p.edge.protocol.outgoing(p.now).size());
+  REQUIRE(p.edge.protocol.outgoing(p.now).size() > 8192);  // the data, where they are in the tensor
+  leave(1000);
+  p.edge.take(p.edge.protocol.send({head(1), 0, {}, close_session{}}, p.now));
+  p.edge.back.clear();  // and with it the tensor
+  leave(p.edge.protocol.outgoing(p.now).size());
+  p.cloud.receive(unit, p.now);
+  p.settle();
+  REQUIRE(p.cloud.got.size() == before + 1);
+  CHECK(std::holds_alternative<close_session>(p.cloud.got.back().body));
+  CHECK(p.cloud.protocol.counters().broken_streams == 0);
+}
+
 TEST_CASE("a sketch and keys and values cross a link like everything else", "[actors][link]") {
   link_pair p;
   p.up();

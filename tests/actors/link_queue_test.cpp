@@ -1,3 +1,4 @@
+#include "messages/crc32c.hpp"
 #include "tests/actors/link_protocol_pair.hpp"
 #include "tests/support/catch.hpp"
 
@@ -14,13 +15,20 @@ std::vector<std::pair<std::uint64_t, std::uint32_t>> drain(send_queue& q) {
   frame_decoder decoder;
   std::vector<std::pair<std::uint64_t, std::uint32_t>> out;
   while (auto u = q.pop({}, small, all)) {
-    put(decoder, u->data);
+    put(decoder, bytes_of(u->wire));
     auto r = decoder.next({});
     REQUIRE(r);
     if (*r)
       out.emplace_back((*r)->value.hdr.session.lo, (*r)->value.hdr.unit);
   }
   return out;
+}
+
+slice slice_of(std::span<const std::byte> unit) {
+  auto body = unit.subspan(wire_prefix_bytes);
+  auto s = decode_slice(body, crc32c(body), {});
+  REQUIRE(s);
+  return std::move(*s);
 }
 
 using order = std::vector<std::pair<std::uint64_t, std::uint32_t>>;
@@ -50,7 +58,7 @@ TEST_CASE("cancel and close overtake, and what has not left before them never do
   q.push(verify_frame(2, 1, 2));
   q.push({head(1, 3), 0, {}, close_session{}});
   q.push(verify_frame(1, 1, 4));
-  auto next = [&] { return decode_slice(std::span{q.pop({}, small, all)->data}.subspan(wire_prefix_bytes), {})->part.hdr; };
+  auto next = [&] { return slice_of(bytes_of(q.pop({}, small, all)->wire)).part.hdr; };
   CHECK(next().unit == 3);
   CHECK(next().session.lo == 2);
   CHECK(next().unit == 4);
@@ -116,7 +124,7 @@ TEST_CASE("a message's later slices may have another size", "[actors][link]") {
   frame_decoder decoder;
   std::size_t units = 0;
   while (auto u = q.pop({}, small << units, all)) {
-    put(decoder, u->data);
+    put(decoder, bytes_of(u->wire));
     auto r = decoder.next({});
     REQUIRE(r);
     ++units;
@@ -133,13 +141,12 @@ TEST_CASE("at most so many messages are begun at once", "[actors][link]") {
   assembler watch;
   std::size_t most = 0, whole = 0;
   while (auto u = q.pop({}, small, all)) {
-    put(decoder, u->data);
+    auto unit = bytes_of(u->wire);
+    put(decoder, unit);
     auto r = decoder.next({});
     REQUIRE(r);
     whole += r->has_value();
-    auto s = decode_slice(std::span{u->data}.subspan(wire_prefix_bytes), {});
-    REQUIRE(s);
-    REQUIRE(watch.add(std::move(*s), u->data.size(), {}));
+    REQUIRE(watch.add(slice_of(unit), unit.size(), {}));
     most = std::max(most, watch.partial_count());
   }
   CHECK(whole == 100);

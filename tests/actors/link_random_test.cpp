@@ -1,5 +1,6 @@
 // A thousand random histories of two link protocols: what arrives on one connection is what was sent on it, in order per
 // (session, role), nothing twice; a cut loses only what was under way.
+#include "messages/crc32c.hpp"
 #include "tests/actors/link_protocol_pair.hpp"
 #include "tests/support/catch.hpp"
 
@@ -35,7 +36,7 @@ struct history {
   }
   void duplicate() {
     auto& box = pick(2) ? p.edge.outbox : p.cloud.outbox;
-    auto whole = [](auto& unit) { return decode_slice(std::span{unit}.subspan(wire_prefix_bytes), {})->total == 0; };
+    auto whole = [](auto& unit) { return decode_slice(std::span{unit}.subspan(wire_prefix_bytes), crc32c(std::span{unit}.subspan(wire_prefix_bytes)), {})->total == 0; };
     if (!box.empty() && whole(box.front()) && duplicates.insert(p.connection).second)
       box.push_front(box.front());
   }

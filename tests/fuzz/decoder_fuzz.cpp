@@ -1,6 +1,7 @@
 // libFuzzer over the receiving side of a connection, past the checksums: the input is a list of bodies, each behind a
 // u16 of its words. Everything that is taken must be within every limit, so it must be possible to write it again.
 #include "messages/codec.hpp"
+#include "messages/crc32c.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     byte_buffer body(bytes);
     if (bytes > 0)
       std::memcpy(body.data(), data + 2, bytes);
-    auto part = decode_slice(body, now);
+    auto part = decode_slice(body, crc32c(body), now);
     if (!part)
       return 0;
     auto message = whole.add(std::move(*part), bytes, now);

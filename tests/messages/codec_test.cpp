@@ -63,6 +63,23 @@ TEST_CASE("a large tensor travels in slices of the size asked for", "[messages][
   }
 }
 
+TEST_CASE("the data of a large slice are not copied, and what is not whole words is", "[messages][codec]") {
+  rng r{15};
+  for (std::uint32_t cols : {4096u, 4095u, 4094u, 3u}) {
+    auto f = any_frame(r, verify{0, rows_wanted::all, any_tensor(r, dtype::bf16, 9, cols)});
+    auto& data = std::get<verify>(f.body).rows.data;
+    for (std::size_t offset = 0; offset < data.size();) {
+      auto at = offset;
+      auto unit = encode_unit(f, offset, clock_start, 20'001);
+      REQUIRE(unit);
+      CHECK(unit->data.empty() == (offset - at <= 8192 || (offset - at) % 8 != 0));
+      CHECK((unit->data.empty() || unit->data.data() == data.data() + at));
+      CHECK(unit->size() <= offset - at + 256);
+    }
+    check_round_trip(f, 20'001);
+  }
+}
+
 TEST_CASE("a slice is never larger than its limit", "[messages][codec]") {
   rng r{14};
   auto f = any_frame(r, verify{0, rows_wanted::all, any_tensor(r, dtype::f64, 100, 1000)});

@@ -39,3 +39,13 @@ TEST_CASE("a checksum continues where another ended", "[messages][crc32c]") {
   for (std::size_t cut = 0; cut <= data.size(); ++cut)
     REQUIRE(crc32c(std::span{data}.subspan(cut), crc32c(std::span{data}.first(cut))) == crc32c(data));
 }
+
+TEST_CASE("a checksum of both follows from those of two parts, and that of the second from the others", "[messages][crc32c]") {
+  test::rng r{9};
+  auto data = test::any_bytes(r, 70'000);
+  for (std::size_t cut : {0u, 1u, 3u, 8u, 255u, 4096u, 65'536u, 69'999u, 70'000u}) {
+    auto first = crc32c(std::span{data}.first(cut)), second = crc32c(std::span{data}.subspan(cut));
+    CHECK(crc32c_joined(first, second, data.size() - cut) == crc32c(data));
+    CHECK(crc32c_joined(first, crc32c(data), data.size() - cut) == second);
+  }
+}
