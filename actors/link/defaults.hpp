@@ -17,8 +17,14 @@ inline constexpr std::size_t queue_bytes = 512u * 1024 * 1024;
 inline constexpr std::uint64_t queue_retry_ms = 50;
 
 /// What may wait in the link beyond what it holds lasts about this long: with the unit on the line 10 ms, the most that a
-/// small message has to wait for behind a large one. Never more than limits::slice_bytes, and at least ...
+/// small message has to wait for behind a large one. Never more than limits::slice_bytes ...
 inline constexpr std::chrono::milliseconds standing_time{8};
+
+/// ... and on a link of more than 1 Gbit/s what leaves in this time: a slice is gone there before a thread wakes up to its
+/// credit, and the link would stand still.
+inline constexpr std::chrono::milliseconds standing_time_fast{2};
+
+/// The least that may wait, bytes.
 inline constexpr std::uint64_t standing_bytes_min = 4 * 1024;
 
 /// Bytes of one unit beside its slice, at most.

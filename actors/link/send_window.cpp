@@ -111,8 +111,8 @@ void send_window::connection_lost() {
 // -- deciding ----------------------------------------------------------------------------------------------------------
 
 std::uint64_t send_window::standing() const noexcept {
-  return std::clamp<std::uint64_t>(in_time(rate_, link_defaults::standing_time), link_defaults::standing_bytes_min,
-                                   limits::slice_bytes);
+  auto most = std::max<std::uint64_t>(limits::slice_bytes, in_time(rate_, link_defaults::standing_time_fast));
+  return std::clamp<std::uint64_t>(in_time(rate_, link_defaults::standing_time), link_defaults::standing_bytes_min, most);
 }
 
 std::size_t send_window::slice_bytes() const noexcept {
