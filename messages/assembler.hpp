@@ -20,7 +20,8 @@ struct slice {
   std::optional<failure> refused;   ///< a sound frame with a message that is not taken; `part.body` is then hello{}
 };
 
-/// Decodes and checks one body (8-byte aligned, `checksum` is its crc32c). Remaining milliseconds become a point after `now`.
+/// Decodes and checks one body (8-byte aligned, `checksum` is its crc32c). Remaining milliseconds become a point after
+/// `now`.
 /// @returns ec::bad_frame or ec::bad_tensor for a body that breaks the format or a limit;
 ///   ec::handshake_refused for another protocol version
 caf::expected<slice> decode_slice(std::span<const std::byte> body, std::uint32_t checksum, time_point now);

@@ -24,7 +24,8 @@ namespace virga {
 caf::expected<std::vector<byte_buffer>> encode(const frame& f, time_point now,
                                                std::size_t slice_bytes = limits::slice_bytes);
 
-/// A wire unit on its way out: `head`, then `data`, which stays where it is, inside the tensor; small pieces are in the head.
+/// A wire unit on its way out: `head`, then `data`, which stays where it is, inside the tensor; small pieces are in the
+/// head.
 struct wire_unit {
   byte_buffer head;
   std::span<const std::byte> data;

@@ -11,8 +11,8 @@ namespace virga {
 /// Uses the processor's instruction where there is one (8 bytes a cycle), else tables (about 1.5 GB/s).
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept;
 
-/// The checksum of two runs of bytes, one behind the other, from theirs: nothing is read. As the checksum is linear, that of
-/// the second from those of the first and of both is the same.
+/// The checksum of two runs of bytes, one behind the other, from theirs: nothing is read. As the checksum is linear, that
+/// of the second from those of the first and of both is the same.
 std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::size_t second_bytes) noexcept;
 
 /// crc32c by tables only, for machines without the instruction; public for the test that compares the two.

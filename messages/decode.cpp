@@ -280,7 +280,8 @@ void check_version(std::uint32_t theirs) {
                         + std::to_string(limits::protocol_version) + ": install the same virga on both sides");
 }
 
-/// The segments of a body, one or two, which have to fill it exactly. Cap'n Proto itself refuses bytes that are not aligned.
+/// The segments of a body, one or two, which have to fill it exactly. Cap'n Proto itself refuses bytes that are not
+/// aligned.
 kj::ArrayPtr<const capnp::word> words_of(std::span<const std::byte> body) {
   std::uint32_t table[4] = {2, 0, 0, 0};
   std::copy_n(body.begin(), std::min(body.size(), sizeof table), std::as_writable_bytes(std::span{table}).begin());

@@ -113,9 +113,10 @@ wire_unit next_unit(const frame& f, std::size_t& offset, time_point now, std::si
   if (t != nullptr && offset == 0)
     check_tensor(*t);
   auto data = t != nullptr ? std::span{t->data} : std::span<const std::byte>{};
-  auto size = std::clamp(slice_bytes, smallest_slice, limits::slice_bytes) / word_bytes * word_bytes;
-  auto unit = write_unit(f, remaining_ms(f.hdr.deadline, now), data.subspan(offset, std::min(size, data.size() - offset)));
-  offset += std::min(size, data.size() - offset);
+  auto most = std::clamp(slice_bytes, smallest_slice, limits::slice_bytes) / word_bytes * word_bytes;
+  auto size = std::min(most, data.size() - offset);
+  auto unit = write_unit(f, remaining_ms(f.hdr.deadline, now), data.subspan(offset, size));
+  offset += size;
   return unit;
 }
 

@@ -269,7 +269,8 @@ void write_header(wire::Frame::Builder out, const frame& f, std::uint32_t deadli
 
 } // namespace
 
-std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms, const tensor_piece& piece) {
+std::size_t write_body(std::span<std::byte> room, const frame& f, std::uint32_t deadline_ms,
+                       const tensor_piece& piece) {
   // The table of segments: how many there are less one, the words of each, and nothing up to a whole word.
   const std::size_t table_bytes = piece.apart ? 16 : 8;
   auto segment = room.subspan(table_bytes);
