@@ -57,6 +57,21 @@ double transfer_ms(std::uint64_t bytes, double mbit) {
   return mbit == 0 || bytes == 0 ? 0 : static_cast<double>(bytes + record_bytes) * 8 / 1000 / mbit;
 }
 
+/// How much later than the first of `count` pieces, one each `every_ms`, the last one comes because of jitter: it waits for the
+/// latest of those before it. The chance that all are there x after it was sent is the product of each one's.
+double late_by_jitter(double jitter_ms, double every_ms, std::uint32_t count) {
+  constexpr int steps = 200;
+  double mean = 0;
+  for (int i = 0; i < steps && jitter_ms > 0; ++i) {
+    const auto x = (i + 0.5) / steps * jitter_ms;
+    double all_there = 1;
+    for (std::uint32_t before = 0; before < count; ++before)
+      all_there *= std::min(1.0, (x + before * every_ms) / jitter_ms);
+    mean += (1 - all_there) * jitter_ms / steps;
+  }
+  return mean - jitter_ms / 2;
+}
+
 } // namespace
 
 crossing crossing_of(strategy how, const request_size& size) {
@@ -68,15 +83,21 @@ crossing crossing_of(strategy how, const request_size& size) {
 }
 
 forecast forecast_of(strategy how, const pace& at_rest, const crossing& bytes, const link_quality& added,
-                     std::uint32_t prompt_tokens) {
-  forecast f{at_rest.first_ms + at_rest.prompt_token_ms * prompt_tokens, at_rest.token_ms};
+                     const request_size& size) {
+  forecast f{at_rest.first_ms + at_rest.prompt_token_ms * size.prompt_tokens, at_rest.token_ms};
   if (how == strategy::edge)
     return f;
   const auto there_and_back = added.rtt_ms + added.jitter_ms;
   f.ttft_ms += there_and_back + transfer_ms(bytes.prompt_up, added.up_mbit)
                + transfer_ms(bytes.prompt_down + bytes.token_down, added.down_mbit);
   const auto up = transfer_ms(bytes.token_up, added.up_mbit), down = transfer_ms(bytes.token_down, added.down_mbit);
-  f.tbt_ms = bytes.waits ? f.tbt_ms + there_and_back + up + down : std::max(f.tbt_ms, down);
+  if (bytes.waits) {
+    f.tbt_ms += there_and_back + up + down;
+    return f;
+  }
+  f.tbt_ms = std::max(f.tbt_ms, down);
+  const auto gaps = std::max(size.answer_tokens, 2u) - 1;
+  f.tbt_ms += late_by_jitter(added.jitter_ms, f.tbt_ms, gaps + 1) / gaps;
   return f;
 }
 

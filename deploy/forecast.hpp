@@ -3,7 +3,8 @@
 //
 //   time to the first token (TTFT)       compute and software, + prompt bytes / rate, + a round trip, + first bytes back / rate
 //   time between tokens (TBT)            `edge`: compute; `cloud`: the slower of compute and the link's rate, because tokens
-//                                        stream; `split`: compute + a round trip + a row's bytes / rate, each way
+//                                        stream, and what jitter makes of it: no piece overtakes another;
+//                                        `split`: compute + a round trip + a row's bytes / rate, each way
 #pragma once
 
 #include "messages/types.hpp"
@@ -28,6 +29,7 @@ struct request_size {
   std::uint32_t hidden = 0;         ///< of `split`'s model
   dtype wire = dtype::f32;
   std::uint32_t chunk_rows = 512;   ///< prompt rows of one message at most
+  std::uint32_t answer_tokens = 24;
 };
 
 /// Whole frames in bytes, as the codec writes them for this request.
@@ -54,6 +56,6 @@ struct forecast {
 
 /// @param added of the link that the strategy crosses; ignored by `edge`
 forecast forecast_of(strategy how, const pace& at_rest, const crossing& bytes, const link_quality& added,
-                     std::uint32_t prompt_tokens);
+                     const request_size& size);
 
 } // namespace virga::deploy

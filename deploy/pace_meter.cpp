@@ -9,15 +9,15 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <thread>
 
 namespace virga::deploy {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint32_t measured_tokens = 24;    // of each answer
 constexpr std::uint32_t measured_requests = 15;  // of each kind; the median counts
-constexpr std::chrono::seconds least_time{1};    // of one measurement: short requests would see one hiccup only
+constexpr std::chrono::milliseconds pause{100};  // before each
 constexpr double forbidden = -100;               // logit bias: OpenAI's least, no token survives it
 
 std::filesystem::path paces_file(const manifest& m) { return log_dir(m.deployment) / "paces.json"; }
@@ -123,39 +123,45 @@ link_quality quality_of(const link_entry& link) {
   return {ms(s.up.latency + s.down.latency), ms(s.up.jitter), mbit(s.up.bytes_per_s), mbit(s.down.bytes_per_s)};
 }
 
-forecast measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t tokens, std::uint32_t requests) {
+void measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t requests, samples& to) {
   question q;
   q.port = edge.port;
   q.strategy = to_string(how);
   q.messages = {{"user", prompt}};
-  q.max_tokens = tokens;
+  q.max_tokens = edge.sizes.at(how).answer_tokens;
   for (auto id : edge.stops.at(how))
     q.choose.logit_bias.push_back({id, forbidden});
-  std::vector<double> ttft, tbt;
   ask(q);  // what is slow only once is not asked about
-  const auto until = std::chrono::steady_clock::now() + least_time;
-  while (ttft.size() < requests || std::chrono::steady_clock::now() < until) {
+  for (std::uint32_t i = 0; i < requests; ++i) {
+    std::this_thread::sleep_for(pause);
     const auto r = ask(q);
-    ttft.push_back(r.client_ttft_ms);
-    tbt.push_back(r.client_tbt_ms);
+    to.ttft_ms.push_back(r.client_ttft_ms);
+    to.tbt_ms.push_back(r.client_tbt_ms);
   }
-  return {median(ttft), median(tbt)};
+}
+
+void pace_samples::measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t requests) {
+  deploy::measure(edge, how, prompt, requests, near);
+  deploy::measure(edge, how, repeated(prompt, 4), requests, far);
+}
+
+pace pace_samples::result(const request_size& size) const {
+  const auto at_near = near.medians(), at_far = far.medians();
+  const auto more = size.prompt_tokens * 3.0;  // the template's own tokens do not repeat: a little less in truth
+  const auto slope = std::max(0.0, (at_far.ttft_ms - at_near.ttft_ms) / more);
+  return {at_near.ttft_ms - slope * size.prompt_tokens, slope, at_near.tbt_ms};
 }
 
 paces measure_paces(const std::vector<asked_edge>& edges, const std::string& prompt,
                     const std::function<void(const std::string&)>& say) {
   paces all;
-  const auto longer = repeated(prompt, 4);
-  for (const auto& e : edges) {
+  for (const auto& e : edges)
     for (auto& [how, size] : e.sizes) {
       say("measuring " + std::string(to_string(how)) + " at " + e.node->name.value);
-      const auto near = measure(e, how, prompt, measured_tokens, measured_requests);
-      const auto far = measure(e, how, longer, measured_tokens, measured_requests);
-      const auto more = size.prompt_tokens * 3.0;  // the template's own tokens do not repeat: a little less in truth
-      const auto slope = std::max(0.0, (far.ttft_ms - near.ttft_ms) / more);
-      all[e.node->name.value][how] = {near.ttft_ms - slope * size.prompt_tokens, slope, near.tbt_ms};
+      pace_samples taken;
+      taken.measure(e, how, prompt, measured_requests);
+      all[e.node->name.value][how] = taken.result(size);
     }
-  }
   return all;
 }
 

@@ -34,11 +34,25 @@ double median(std::vector<double> all);
 /// What a link adds, as its manifest says.
 link_quality quality_of(const link_entry& link);
 
-/// Medians of so many requests, or of all that a second has room for, one at a time, of `tokens` tokens each. @throws failed when one fails
-forecast measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t tokens, std::uint32_t requests);
+/// What requests took, one entry each.
+struct samples {
+  std::vector<double> ttft_ms, tbt_ms;
+  forecast medians() const { return {median(ttft_ms), median(tbt_ms)}; }
+};
 
-/// The constants of every edge, measured over links that add nothing: with the prompt, and with a prompt of four times its length.
-/// @param edges with the ports of a running deployment
+/// Asks so many times, one after the other with a pause between, and adds what it took: a processor that has slept is slower
+/// at first, as it is while a request waits for its link. @throws failed when one fails
+void measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t requests, samples& to);
+
+/// What the constants of one strategy are made of, measured over links that add nothing.
+struct pace_samples {
+  samples near, far;  ///< of the prompt, and of one of four times its length
+
+  void measure(const asked_edge& edge, strategy how, const std::string& prompt, std::uint32_t requests);
+  pace result(const request_size& size) const;
+};
+
+/// The constants of every edge. @param edges with the ports of a running deployment
 paces measure_paces(const std::vector<asked_edge>& edges, const std::string& prompt,
                     const std::function<void(const std::string&)>& say);
 

@@ -78,7 +78,7 @@ json::object strategy_row(const asked_edge& e, strategy how, const std::optional
                    {"token_down", bytes.token_down}, {"round_trips_per_token", bytes.waits ? 1 : 0}};
   if (all && all->contains(e.node->name.value) && all->at(e.node->name.value).contains(how)) {
     const auto f = forecast_of(how, all->at(e.node->name.value).at(how), bytes, e.link ? quality_of(*e.link) : link_quality{},
-                               size.prompt_tokens);
+                               size);
     row["ttft_ms"] = f.ttft_ms;
     row["tbt_ms"] = f.tbt_ms;
   }
@@ -95,7 +95,7 @@ void add_measured(json::object& row, const asked_edge& e, strategy how, const st
   auto size = e.sizes.at(how);
   size.prompt_tokens = static_cast<std::uint32_t>(median(s.prompt_tokens));
   const auto f = forecast_of(how, all->at(e.node->name.value).at(how), crossing_of(how, size),
-                             e.link ? quality_of(*e.link) : link_quality{}, size.prompt_tokens);
+                             e.link ? quality_of(*e.link) : link_quality{}, size);
   row["measured_prompt_tokens"] = size.prompt_tokens;
   row["forecast_for_them_ttft_ms"] = f.ttft_ms;
 }

@@ -6,15 +6,18 @@
 
 #include <boost/json.hpp>
 
+#include <array>
+#include <map>
+
 namespace virga::deploy {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint32_t tokens = 24, requests = 9;  // the median of nine
+constexpr std::uint32_t rounds = 3, requests = 7;  // of each strategy and setting, in each round
 
 /// None of them is the one that the constants are measured at.
-constexpr link_quality settings[] = {{10, 0, 100, 100}, {40, 0, 20, 50}, {100, 10, 5, 10}, {200, 0, 1, 2}};
+constexpr std::array<link_quality, 4> settings{{{10, 0, 100, 100}, {40, 0, 20, 50}, {100, 10, 5, 10}, {200, 0, 1, 2}}};
 
 std::string text(const link_quality& q) {
   return fixed(q.rtt_ms, 0) + " ms" + (q.jitter_ms == 0 ? "" : " +" + fixed(q.jitter_ms, 0)) + ", " + fixed(q.up_mbit, 0) + "/"
@@ -42,18 +45,28 @@ json::object bench_plan(const manifest& m, const std::string& prompt, const std:
   const launched deployment(bare, say);
   model_parts parts;
   const auto edge = first_edge(bare, parts, prompt, deployment.dir);
-  const auto constants = measure_paces({edge}, prompt, say).at(edge.node->name.value);
-  json::array rows;
-  for (const auto& link : settings) {
-    shape_link(bare, deployment.dir, *edge.link, link);
-    say("asking over " + text(link));
-    for (const auto& [how, size] : edge.sizes) {
-      const auto said = forecast_of(how, constants.at(how), crossing_of(how, size), link, size.prompt_tokens);
-      const auto took = measure(edge, how, prompt, tokens, requests);
-      rows.push_back(row(edge, how, "TTFT", link, said.ttft_ms, took.ttft_ms));
-      rows.push_back(row(edge, how, "TBT", link, said.tbt_ms, took.tbt_ms));
+  std::map<strategy, pace_samples> constants;
+  std::array<std::map<strategy, samples>, settings.size()> taken;
+  for (std::uint32_t round = 0; round < rounds; ++round) {
+    shape_link(bare, deployment.dir, *edge.link, {});
+    say("asking over a bare link");
+    for (const auto& [how, size] : edge.sizes)
+      constants[how].measure(edge, how, prompt, requests);
+    for (std::size_t i = 0; i < settings.size(); ++i) {
+      shape_link(bare, deployment.dir, *edge.link, settings[i]);
+      say("asking over " + text(settings[i]));
+      for (const auto& [how, size] : edge.sizes)
+        measure(edge, how, prompt, requests, taken[i][how]);
     }
   }
+  json::array rows;
+  for (std::size_t i = 0; i < settings.size(); ++i)
+    for (const auto& [how, size] : edge.sizes) {
+      const auto said = forecast_of(how, constants[how].result(size), crossing_of(how, size), settings[i], size);
+      const auto took = taken[i][how].medians();
+      rows.push_back(row(edge, how, "TTFT", settings[i], said.ttft_ms, took.ttft_ms));
+      rows.push_back(row(edge, how, "TBT", settings[i], said.tbt_ms, took.tbt_ms));
+    }
   return {{"rows", std::move(rows)}};
 }
 

@@ -1,7 +1,8 @@
 // deploy/bench/plan_bench.hpp: is `virga plan` right? (`virga bench plan`)
 //
-// The manifest is launched with links that add nothing, the constants are measured there; then the shapers of its links are told
-// four other settings, one after the other, and what each strategy takes is compared with its forecast.
+// The manifest is launched with links that add nothing. In each of three rounds the constants are measured there, then the shaper of
+// the first edge's link is told four other settings, one after the other, and each strategy is asked. What the rounds took
+// together is compared with the forecast from the constants of the same rounds: a machine's pace changes from minute to minute.
 #pragma once
 
 #include "deploy/manifest.hpp"

@@ -1,6 +1,8 @@
 #include "deploy/forecast.hpp"
 #include "tests/support/catch.hpp"
 
+#include <random>
+
 using namespace virga;
 using namespace virga::deploy;
 
@@ -8,20 +10,21 @@ namespace {
 
 const pace at_rest{2, 0.5, 3};
 // With the 22 bytes of a TLS record each is a round number.
+const request_size asked{"", 10};
 const crossing bytes{9'978, 100, 2'478, 1'228, true};
 
 } // namespace
 
 TEST_CASE("without a link a forecast is what was measured at rest", "[deploy][forecast]") {
   for (auto how : {strategy::cloud, strategy::edge, strategy::split}) {
-    auto f = forecast_of(how, at_rest, bytes, {}, 10);
+    auto f = forecast_of(how, at_rest, bytes, {}, asked);
     CHECK(f.ttft_ms == Approx(7));
     CHECK(f.tbt_ms == Approx(3));
   }
 }
 
 TEST_CASE("split pays a round trip and a row each way for each token", "[deploy][forecast]") {
-  auto f = forecast_of(strategy::split, at_rest, bytes, {40, 0, 10, 5}, 10);
+  auto f = forecast_of(strategy::split, at_rest, bytes, {40, 0, 10, 5}, asked);
   CHECK(f.ttft_ms == Approx(7 + 40 + 8 + 2.16));   // 80 kbit at 10 Mbit/s; 1,350 bytes at 5
   CHECK(f.tbt_ms == Approx(3 + 40 + 2 + 2));
 }
@@ -29,13 +32,34 @@ TEST_CASE("split pays a round trip and a row each way for each token", "[deploy]
 TEST_CASE("cloud pays the round trip once, and its tokens stream", "[deploy][forecast]") {
   auto streamed = bytes;
   streamed.waits = false;
-  CHECK(forecast_of(strategy::cloud, at_rest, streamed, {40, 10, 10, 5}, 10).ttft_ms == Approx(7 + 50 + 8 + 2.16));
-  CHECK(forecast_of(strategy::cloud, at_rest, streamed, {40, 10, 10, 5}, 10).tbt_ms == Approx(3));
-  CHECK(forecast_of(strategy::cloud, at_rest, streamed, {40, 10, 10, 1}, 10).tbt_ms == Approx(10));  // the link is slower
+  CHECK(forecast_of(strategy::cloud, at_rest, streamed, {40, 10, 10, 5}, asked).ttft_ms == Approx(7 + 50 + 8 + 2.16));
+  CHECK(forecast_of(strategy::cloud, at_rest, streamed, {40, 0, 10, 5}, asked).tbt_ms == Approx(3));
+  CHECK(forecast_of(strategy::cloud, at_rest, streamed, {40, 0, 10, 1}, asked).tbt_ms == Approx(10));  // the link is slower
+}
+
+TEST_CASE("a stream's last token waits for the latest before it", "[deploy][forecast]") {
+  auto streamed = bytes;
+  streamed.waits = false;
+  const pace fast{2, 0.5, 1};
+  for (double jitter : {1.0, 5.0, 30.0}) {
+    std::mt19937_64 random{7};
+    std::uniform_real_distribution<double> late{0, jitter};
+    double sum = 0;
+    constexpr int times = 20'000;
+    for (int i = 0; i < times; ++i) {
+      double there = 0, first = 0;
+      for (int token = 0; token < 24; ++token) {
+        there = std::max(there, token + late(random));
+        first = token == 0 ? there : first;
+      }
+      sum += (there - first) / 23;
+    }
+    CHECK(forecast_of(strategy::cloud, fast, streamed, {40, jitter, 0, 0}, asked).tbt_ms == Approx(sum / times).epsilon(0.01));
+  }
 }
 
 TEST_CASE("edge does not see the link", "[deploy][forecast]") {
-  auto f = forecast_of(strategy::edge, at_rest, bytes, {1000, 0, 0.001, 0.001}, 10);
+  auto f = forecast_of(strategy::edge, at_rest, bytes, {1000, 0, 0.001, 0.001}, asked);
   CHECK(f.ttft_ms == Approx(7));
   CHECK(f.tbt_ms == Approx(3));
 }
