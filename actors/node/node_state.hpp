@@ -87,6 +87,8 @@ private:
   Role spawn_far_part(role kind, const std::string& name, const role_part& c, role_entry& of);
   void spawn_pipeline(role_entry& r, const std::string& name);
   void open_door();
+  void take_down(const caf::actor_addr& before);
+  void publish_door();
   void add_neighbour(std::size_t index);
   void retarget_neighbours();
 

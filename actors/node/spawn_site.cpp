@@ -61,20 +61,31 @@ void node_state::open_door() {
   c.name = "door";
   c.order = end_order::links;
   c.spawn = [this](std::uint64_t) {
+    const auto before = door_ ? door_->address() : caf::actor_addr{};
     door_ = self->spawn(make_door, config.name);
     for (std::size_t i = 0; i < neighbours_.size(); ++i)
       if (neighbours_[i])
         self->send(door_, join_atom::value, config.neighbours[i].node, neighbours_[i]);
-    self->request(parts.middleman(self->system()), site_defaults::publish_time, caf::publish_atom::value, config.site_port,
-                  caf::actor_cast<caf::strong_actor_ptr>(door_), std::set<std::string>{}, config.site_host, true)
-      .then([this](std::uint16_t port) { spdlog::info("node {} awaits its site at port {}", config.name, port); },
-            [this](const caf::error&) {
-              give_up("node " + config.name + ": site port " + std::to_string(config.site_port) + " of " + config.site_host
-                      + " cannot be opened: another program may have it");
-            });
+    before ? take_down(before) : publish_door();
     return caf::actor_cast<caf::actor>(door_);
   };
   kids_->add(std::move(c));
+}
+
+/// CAF keeps the port of an actor that is gone.
+void node_state::take_down(const caf::actor_addr& before) {
+  self->request(parts.middleman(self->system()), site_defaults::publish_time, caf::unpublish_atom::value, before, config.site_port)
+    .then([this] { publish_door(); }, [this](const caf::error&) { publish_door(); });
+}
+
+void node_state::publish_door() {
+  self->request(parts.middleman(self->system()), site_defaults::publish_time, caf::publish_atom::value, config.site_port,
+                caf::actor_cast<caf::strong_actor_ptr>(door_), std::set<std::string>{}, config.site_host, true)
+    .then([this](std::uint16_t port) { spdlog::info("node {} awaits its site at port {}", config.name, port); },
+          [this](const caf::error&) {
+            give_up("node " + config.name + ": site port " + std::to_string(config.site_port) + " of " + config.site_host
+                    + " cannot be opened: another program may have it");
+          });
 }
 
 void node_state::add_neighbour(std::size_t index) {

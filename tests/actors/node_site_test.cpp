@@ -119,6 +119,19 @@ TEST_CASE_METHOD(site, "requests spread over the replicas", "[actors][site]") {
   CHECK(rows_at(0) == rows_at(1));
 }
 
+TEST_CASE_METHOD(site, "a crashed door opens again", "[actors][site]") {
+  start_replicas();
+  const auto door = caf::actor_cast<caf::actor>(ports->doors.at(7171));
+  caf::anon_send_exit(door, caf::exit_reason::kill);
+  advance(1s);
+  CHECK(status(workers[0]).ready);
+  CHECK(ports->doors.at(7171) != caf::actor_cast<caf::strong_actor_ptr>(door));
+  caf::anon_send_exit(cloud, caf::exit_reason::kill);  // who comes next has to come through it
+  cloud = start(front_config({"worker-0", "worker-1"}, {{{"worker-0", "worker-1"}, 1, 4}}));
+  advance(3s);
+  CHECK(std::ranges::all_of(status(cloud).neighbours, &peer_state::up));
+}
+
 TEST_CASE_METHOD(site, "when a worker dies its work goes on at its replica, with the same text", "[actors][site]") {
   start_replicas();
   const auto how = GENERATE(strategy::cloud, strategy::split);

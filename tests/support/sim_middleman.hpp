@@ -24,8 +24,9 @@ inline caf::io::middleman_actor::behavior_type sim_middleman(std::shared_ptr<sim
   using caf::result, std::string, std::set;
   auto no = [] { return caf::make_error(caf::sec::cannot_connect_to_node); };
   return {
-    [=](caf::publish_atom, std::uint16_t port, const caf::strong_actor_ptr& whom, set<string>&, string&, bool) {
-      ports->doors[port] = whom;
+    [=](caf::publish_atom, std::uint16_t port, const caf::strong_actor_ptr& whom, set<string>&, string&, bool) -> result<std::uint16_t> {
+      if (!ports->doors.emplace(port, whom).second)  // also of an actor that is gone: CAF keeps its port
+        return caf::make_error(caf::sec::cannot_open_port);
       return port;
     },
     [=](caf::open_atom, std::uint16_t, string&, bool) -> result<std::uint16_t> { return no(); },
