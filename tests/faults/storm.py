@@ -30,6 +30,8 @@ TOKENS = 48
 ERRORS = {"peer_unreachable", "shutting_down", "unknown_session", "deadline_exceeded", "queue_full", "stale_epoch", "stale_position",
           "stale_incarnation", "internal", "gone", "server_error"}
 
+BROKEN = ("cut off", "terminate called", "Sanitizer", "runtime error:")  # in a node's log
+
 
 class Storm:
     def __init__(self, toy: Toy, ports: dict, seed: int):
@@ -156,7 +158,7 @@ def main() -> int:
             toy.run("down")
             bad += [f"left behind: {x}" for x in toy.leftovers()]
             for name in NODES:
-                bad += [f"{name}: {line}" for line in toy.log(name).splitlines() if "cut off" in line or "terminate called" in line or "Sanitizer" in line]
+                bad += [f"{name}: {line}" for line in toy.log(name).splitlines() if any(x in line for x in BROKEN)]
         finally:
             if bad := locals().get("bad"):
                 for name in NODES:
