@@ -7,7 +7,7 @@
 
 #include <c10/core/InferenceMode.h>
 
-#include <cstring>
+#include <algorithm>
 #include <set>
 
 namespace virga::models {
@@ -105,7 +105,7 @@ private:
     for (std::size_t k = 0; k < members.size(); ++k) {
       auto& s = batch[members[k]];
       auto at = to + static_cast<std::size_t>(spans[k].first) * row_bytes;
-      std::memcpy(at, s.rows.data.data(), s.rows.data.size());
+      std::ranges::copy(s.rows.data, at);
       if (s.tokens.empty())
         continue;
       std::vector<std::int64_t> ids(s.tokens.begin(), s.tokens.end());
