@@ -62,15 +62,17 @@ fuzz:
 
 # Hours. What has no torch: libtorch's own threads are not instrumented, and every report would be about them.
 MINUTES ?= 60
-TORCH_FREE = messages|link|shaper|stub|session|engine|split|pipeline|site|node|gateway|planted|uplink|forecast|diagnosis
+THREADED = -R 'messages|link|shaper|stub|session|engine|split|pipeline|site|node|gateway|uplink|forecast|diagnosis' -LE 'process|faults'
 soak:
 	@$(SETUP) --tests
-	@$(MAKE) --no-print-directory build
-	@for preset in dev tsan; do \
-	  echo "[soak] building and testing $$preset" && cmake --preset $$preset -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING && \
-	  cmake --build --preset $$preset --parallel $(JOBS) || exit 1; done
+	@echo '[soak] building and testing everything under ASan and UBSan'
+	@cmake --preset dev -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
+	@cmake --build --preset dev --parallel $(JOBS)
 	@VIRGA_TEST_PYTHON="$$($(SETUP) --python)" ctest --preset dev --parallel $(JOBS)
-	@ctest --preset tsan --parallel $(JOBS) -R '$(TORCH_FREE)' -LE 'process|faults'
+	@echo '[soak] building and testing what has no torch under TSan'
+	@cmake --preset tsan -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
+	@cmake --build --preset tsan --parallel $(JOBS) --target $$(ctest --preset tsan -N $(THREADED) | sed -n 's/.*Test *#[0-9]*: //p')
+	@ctest --preset tsan --parallel $(JOBS) $(THREADED)
 	@echo '[soak] $(MINUTES) minutes of random faults, under ASan'
 	@python3 -B tests/faults/storm.py build/dev/deploy/virga --minutes $(MINUTES) --seed $$(date +%j)
 	@$(MAKE) --no-print-directory fuzz SECONDS=$$((60 * $(MINUTES)))
