@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the fuzzers of a build for some seconds each, all at once, from the fixtures as seeds.
+"""Runs the fuzzers of a build for some seconds each, all at once, from the fixtures and what the code itself writes as seeds.
 
   tests/fuzz/run.py build/fuzz 5                       what make test does
   tests/fuzz/run.py build/fuzz 3600 template_fuzz      one of them for an hour
@@ -18,7 +18,10 @@ FIXTURES = HERE.parent / "parity/fixtures"
 TEXT = "a é雨🙂 <s> 12 \n".encode()
 
 
-def seeds(target):
+def seeds(target, build):
+    if target == "decoder_fuzz":
+        lines = subprocess.run([build / "tests/fuzz/decoder_seeds"], check=True, capture_output=True, text=True).stdout
+        return [bytes.fromhex(line) for line in lines.split()]
     if target == "safetensors_fuzz":
         return [f.read_bytes() for f in FIXTURES.glob("architectures/*/*.safetensors") if f.stat().st_size < 40_000]
     if target == "config_fuzz":
@@ -77,7 +80,7 @@ def start(build, target, seconds):
     corpus, findings, made = build / "corpus" / target, build / "findings", build / "seeds" / target
     for folder in (corpus, findings, made):
         folder.mkdir(parents=True, exist_ok=True)
-    for i, seed in enumerate(seeds(target)):
+    for i, seed in enumerate(seeds(target, build)):
         (made / str(i)).write_bytes(seed)
     words = made.parent / f"{target}.dict"
     words.write_text("".join('"' + "".join(f"\\x{b:02x}" for b in w.encode()) + '"\n' for w in WORDS.get(target, [])))
