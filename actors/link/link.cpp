@@ -35,7 +35,9 @@ void link_state::move_bytes() {
     return;
   moving = true;
   auto left = link_defaults::turn_bytes;
-  while (left > 0 && (receive(left) | send(left))) {
+  for (bool more = true; more && left > 0;) {
+    more = receive(left);
+    more = send(left) || more;
   }
   moving = false;
   pipe->flush(protocol->connection());
