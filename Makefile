@@ -72,7 +72,8 @@ soak:
 	@echo '[soak] building and testing what has no torch under TSan'
 	@cmake --preset tsan -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
 	@cmake --build --preset tsan --parallel $(JOBS) --target $$(ctest --preset tsan -N $(THREADED) | sed -n 's/.*Test *#[0-9]*: //p')
-	@ctest --preset tsan --parallel $(JOBS) $(THREADED)
+	@tests/support/caf_for_tsan.sh build/caf-tsan
+	@LD_LIBRARY_PATH='$(CURDIR)/build/caf-tsan/lib' ctest --preset tsan --parallel $(JOBS) $(THREADED)
 	@echo '[soak] $(MINUTES) minutes of random faults, under ASan'
 	@ASAN_OPTIONS=detect_leaks=0 python3 -B tests/faults/storm.py build/dev/deploy/virga --minutes $(MINUTES) --seed $$(date +%j)
 	@$(MAKE) --no-print-directory fuzz SECONDS=$$((60 * $(MINUTES)))
