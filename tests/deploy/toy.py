@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SLOW = int(os.environ.get("VIRGA_TEST_SLOW", "1"))  # how many times slower than usual everything is: under sanitizers
 
 MANIFEST = """\
 virga: 1
