@@ -11,12 +11,13 @@ import tempfile
 import unittest
 
 from browser import BROWSER, Browser
-from toy import SOURCE, Toy, free_port
+from toy import SLOW, SOURCE, Toy, free_port
 
 VIRGA = ""
 
 
 class Demo(unittest.TestCase):
+    @unittest.skipIf(SLOW > 1, "one of its promises is a time")
     def test_the_demonstration_keeps_its_promises_and_its_report_proves_it(self):
         with tempfile.TemporaryDirectory(prefix="virga-test-") as folder:
             toy = Toy(VIRGA, folder)
