@@ -16,5 +16,5 @@ apt source --download-only --tar-only actor-framework=$version-2.1
 tar xf actor-framework_$version.orig.tar.gz
 
 cmake -S actor-framework-$version -B . -G Ninja -DCMAKE_CXX_FLAGS='-std=c++17 -O1 -g1 -fsanitize=thread -w' -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
-  -DCAF_NO_IO=yes -DCAF_NO_UNIT_TESTS=yes -DCAF_NO_EXAMPLES=yes -DCAF_NO_TOOLS=yes > cmake.log
+  -DCAF_NO_IO=yes -DCAF_NO_OPENSSL=yes -DCAF_NO_UNIT_TESTS=yes -DCAF_NO_EXAMPLES=yes -DCAF_NO_TOOLS=yes > cmake.log
 cmake --build .
