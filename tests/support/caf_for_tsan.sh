@@ -7,7 +7,7 @@ mkdir -p "$1" && cd "$1"
 [ -e lib/libcaf_core.so.$version ] && exit 0
 
 # apt's own mirror, with sources; nothing of the system is changed.
-mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME)' 'Identifier: Packages' | awk '$1 == "Debian" {print $2, $3; exit}')
+mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME)' 'Identifier: Packages' | awk '$1 == "Debian" && $3 !~ /-/ {print $2, $3; exit}')
 mkdir -p apt/lists/partial apt/archives/partial
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror main" > apt/sources.list
 apt() { apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/apt/lists" -o Dir::Cache="$PWD/apt" "$@"; }
