@@ -14,7 +14,7 @@ help:
 	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.html'
 	@echo 'make test     build and run every test'
 	@echo 'make fuzz     fuzz what reads foreign bytes: SECONDS=5 each'
-	@echo 'make soak     everything under ASan and UBSan, what has no torch under TSan, then MINUTES=60 of random faults and of fuzzing'
+	@echo 'make soak     everything under ASan and UBSan, what has no torch under TSan, then MINUTES=60 of random faults and 20 of fuzzing'
 	@echo 'make example  examples/compare.sh: launch, ask, compare, stop'
 	@echo 'make install  into PREFIX (default /usr/local); make package: a Debian package'
 	@echo 'make setup    Debian packages and libtorch only'
@@ -60,7 +60,7 @@ fuzz:
 	@$(MAKE) --no-print-directory fuzzers
 	@tests/fuzz/run.py build/fuzz $(SECONDS)
 
-# Hours. TSan sees what has no torch: libtorch's own threads are not instrumented, and every report would be about them. Under ASan
+# Three hours on 2 cores. TSan sees what has no torch: libtorch's own threads are not instrumented, and every report would be about them. Under ASan
 # a storm stands for the tests of faults: they strike at tenths of a second, and there everything takes seconds. Planted bugs need
 # hundreds of seeds, and show what the simulation's checker sees, not what memory does.
 MINUTES ?= 60
@@ -78,7 +78,7 @@ soak:
 	@LD_LIBRARY_PATH='$(CURDIR)/build/caf-tsan/lib' ctest --preset tsan --parallel $(JOBS) $(THREADED)
 	@echo '[soak] $(MINUTES) minutes of random faults, under ASan'
 	@ASAN_OPTIONS=detect_leaks=0 python3 -B tests/faults/storm.py build/dev/deploy/virga --minutes $(MINUTES) --seed $$(date +%j)
-	@$(MAKE) --no-print-directory fuzz SECONDS=$$((60 * $(MINUTES)))
+	@$(MAKE) --no-print-directory fuzz SECONDS=$$((20 * $(MINUTES)))
 
 demo: build
 	@$(VIRGA) demo --manifest deploy/manifests/demo.yaml --out out/demo
