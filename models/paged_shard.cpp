@@ -4,6 +4,7 @@
 #include "models/hf/parts.hpp"
 #include "models/sampler.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -19,11 +20,27 @@ shard_info make_info(const hf::model_folder& folder, const shard_options& option
           rows, options.compute, folder.digest()};
 }
 
+std::uint32_t lanes_of(const stage& s) {
+  return s.kind == stage_kind::layers ? s.last - s.first : s.kind == stage_kind::adapter ? 1 : 0;
+}
+
 std::vector<std::uint32_t> lane_starts(const std::vector<stage>& stages) {
   std::vector<std::uint32_t> out{0};
   for (auto& s : stages)
-    out.push_back(out.back() + (s.kind == stage_kind::layers ? s.last - s.first : 0));
+    out.push_back(out.back() + lanes_of(s));
   return out;
+}
+
+/// Puts the adapter's stage between the layers it was trained behind and the head.
+std::vector<stage> with_adapter(std::vector<stage> stages, const hf::model_folder& folder, const hf::adapter_folder& adapter) {
+  adapter.check(folder);
+  auto split = adapter.split();
+  if (stages.size() < 3 || stages.front().kind != stage_kind::embedding || stages.back().kind != stage_kind::head
+      || stages[stages.size() - 2].last != split)
+    throw bad_model(adapter.dir().string() + ": the adapter stands between layer " + std::to_string(split - 1)
+                    + " and the head, but the engine runs " + describe(stages));
+  stages.insert(stages.end() - 1, {stage_kind::adapter, split, split});
+  return stages;
 }
 
 std::uint64_t page_bytes(const hf::model_config& c, dtype compute) {
@@ -50,12 +67,12 @@ std::string shape_text(const tensor& t) {
 
 std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options) {
   if (options.stages.empty())
-    return folder.stages();
+    return options.adapter ? with_adapter(folder.stages(), folder, *options.adapter) : folder.stages();
   hf::check_order(options.stages, folder.config().num_hidden_layers, "the stages to run");
   if (!hf::holds(folder.stages(), options.stages))
     throw bad_model(folder.dir().string() + ": holds " + describe(folder.stages()) + ", so "
                     + describe(options.stages) + " cannot be run from it");
-  return options.stages;
+  return options.adapter ? with_adapter(options.stages, folder, *options.adapter) : options.stages;
 }
 
 paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
@@ -72,6 +89,17 @@ std::uint64_t paged_shard::length(sequence seq, std::uint32_t stage_index) const
                       + std::to_string(stage_index) + " does not exist in this shard");
   bool has_kv = lane_begin_[stage_index] < lane_begin_[stage_index + 1];
   return has_kv ? kv_.lane(seq, lane_begin_[stage_index]).length : 0;
+}
+
+bool paged_shard::passes_adapter(const segment& s) const {
+  auto first = info_.stages.begin() + s.first_stage, end = info_.stages.begin() + s.last_stage + 1;
+  return std::any_of(first, end, [](const stage& one) { return one.kind == stage_kind::adapter; });
+}
+
+std::uint32_t paged_shard::tapped(const segment& s) const {
+  if (s.want.rows == rows_wanted::none)
+    return static_cast<std::uint32_t>(info_.stages.size());
+  return s.want.rows_stage == last_stage_run ? s.last_stage : s.want.rows_stage;
 }
 
 std::vector<segment_result> paged_shard::step(std::span<const segment> batch) {
@@ -140,8 +168,12 @@ void paged_shard::check_position(const segment& s) const {
 void paged_shard::check_wants(const segment& s) const {
   bool head = info_.stages[s.last_stage].kind == stage_kind::head;
   auto& w = s.want;
-  if (head && w.rows != rows_wanted::none)
-    throw bad_segment("hidden rows are wanted of the head, which has none; end the segment one stage earlier");
+  auto tap = tapped(s);
+  if (w.rows != rows_wanted::none && (tap < s.first_stage || tap > s.last_stage))
+    throw bad_segment("hidden rows are wanted behind stage " + std::to_string(tap) + ", but the segment runs the stages "
+                      + std::to_string(s.first_stage) + " to " + std::to_string(s.last_stage));
+  if (w.rows != rows_wanted::none && info_.stages[tap].kind == stage_kind::head)
+    throw bad_segment("hidden rows are wanted of the head, which has none; name an earlier stage");
   if (!head && (w.logits != rows_wanted::none || w.tokens != rows_wanted::none))
     throw bad_segment("logits or tokens are wanted of a stage that is no head");
   if (auto wrong = complaint(w.choose, info_.vocab); !wrong.empty())

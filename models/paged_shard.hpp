@@ -7,7 +7,8 @@
 
 namespace virga::models {
 
-/// The stages asked for, or those of the folder. @throws bad_model when the folder does not hold them
+/// The stages asked for, or those of the folder; with an adapter, that before the head.
+/// @throws bad_model when the folder does not hold them, or the adapter does not fit
 std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options);
 
 class paged_shard : public shard {
@@ -34,6 +35,10 @@ protected:
   /// Lanes of the stages [0, stage_index): the first lane of that stage.
   std::uint32_t first_lane(std::uint32_t stage_index) const { return lane_begin_[stage_index]; }
   const lane_kv& lane(sequence seq, std::uint32_t index) const { return kv_.lane(seq, index); }
+  /// Whether the segment's rows pass an adapter, whose norm stands for the head's.
+  bool passes_adapter(const segment& s) const;
+  /// The stage whose rows are wanted; info().stages.size() for none.
+  std::uint32_t tapped(const segment& s) const;
   static std::uint32_t row_count(const segment& s);
 
 private:

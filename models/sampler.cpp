@@ -103,14 +103,16 @@ std::vector<token_id> kept(std::span<const double> row, const sampling& how) {
   }
 }
 
-token_id draw(std::span<const double> row, const sampling& how, std::uint64_t position) {
-  token_id winner = 0;
-  double top = -INFINITY;
+/// The `n` ids of highest log p + Gumbel among those that the filters leave, best first.
+std::vector<token_id> draw(std::span<const double> row, const sampling& how, std::uint64_t position, std::size_t n) {
+  std::vector<std::pair<double, token_id>> best;  // a handful: kept in order by hand
+  auto better = [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; };
   auto look = [&](token_id id) {
-    if (auto score = row[id] + gumbel(how.seed, id, position); score > top || (score == top && id < winner)) {
-      top = score;
-      winner = id;
-    }
+    std::pair one{row[id] + gumbel(how.seed, id, position), id};
+    if (best.size() == n && !better(one, best.back()))
+      return;
+    best.insert(std::ranges::upper_bound(best, one, better), one);
+    best.resize(std::min(best.size(), n));
   };
   if (how.top_k == 0 && how.top_p == 1 && how.min_p == 0)
     for (token_id id = 0; id < row.size(); ++id)
@@ -118,22 +120,25 @@ token_id draw(std::span<const double> row, const sampling& how, std::uint64_t po
   else
     for (auto id : kept(row, how))
       look(id);
-  return winner;
+  std::vector<token_id> ids;
+  for (auto& [score, id] : best)
+    ids.push_back(id);
+  return ids;
 }
 
-token_id pick(std::vector<double> row, const sampling& how, std::uint64_t position) {
-  auto best = greedy(row);
+/// The choice and `others` runners-up.
+std::vector<token_id> pick(std::vector<double> row, const sampling& how, std::uint64_t position, std::size_t others) {
   if (how.temperature == 0)
-    return best;
-  double highest = row[best];
+    return others == 0 ? std::vector{greedy(row)} : likeliest(std::span<const double>(row), 1 + others);
+  double highest = row[greedy(row)];
   for (auto& v : row)
     v = (v - highest) / how.temperature;
-  return draw(row, how, position);
+  return draw(row, how, position, 1 + others);
 }
 
 template <class Real>
 choice choose(std::span<const Real> row, const sampling& how, std::uint64_t position, std::uint32_t top_n,
-              const seen_tokens& before) {
+              const seen_tokens& before, std::uint32_t alternatives) {
   if (auto wrong = complaint(how, static_cast<std::uint32_t>(row.size())); !wrong.empty())
     throw bad_segment(wrong);
   double best = checked_maximum(row);
@@ -142,7 +147,9 @@ choice choose(std::span<const Real> row, const sampling& how, std::uint64_t posi
     sum += std::exp(static_cast<double>(v) - best);
   double log_sum = best + std::log(sum);
   choice c;
-  c.id = pick(changed(row, how, before), how, position);
+  auto chosen = pick(changed(row, how, before), how, position, alternatives);
+  c.id = chosen.front();
+  c.alternatives.assign(chosen.begin() + 1, chosen.end());
   c.logprob = static_cast<double>(row[c.id]) - log_sum;
   c.confidence = 1 / sum;
   for (auto id : top_n > 0 ? likeliest(row, top_n) : std::vector<token_id>{})
@@ -196,13 +203,13 @@ double gumbel(std::uint64_t seed, token_id token, std::uint64_t position) noexce
 }
 
 choice choose_token(std::span<const double> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
-                    const seen_tokens& before) {
-  return choose(logits, how, position, top_n, before);
+                    const seen_tokens& before, std::uint32_t alternatives) {
+  return choose(logits, how, position, top_n, before, alternatives);
 }
 
 choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
-                    const seen_tokens& before) {
-  return choose(logits, how, position, top_n, before);
+                    const seen_tokens& before, std::uint32_t alternatives) {
+  return choose(logits, how, position, top_n, before, alternatives);
 }
 
 } // namespace virga::models

@@ -20,12 +20,12 @@ struct seen_tokens {
 };
 
 /// Chooses from one row. @param logits [vocab] @param position absolute position that the chosen token will have
-/// @param before needed where `how` looks back
+/// @param before needed where `how` looks back @param alternatives runners-up to name
 /// Ties go to the lowest id, in filters as well. A row with NaN, or `how` outside its ranges, throws bad_segment.
 choice choose_token(std::span<const double> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
-                    const seen_tokens& before = {});
+                    const seen_tokens& before = {}, std::uint32_t alternatives = 0);
 choice choose_token(std::span<const float> logits, const sampling& how, std::uint64_t position, std::uint32_t top_n,
-                    const seen_tokens& before = {});
+                    const seen_tokens& before = {}, std::uint32_t alternatives = 0);
 
 /// What the choice for `position` may look at.
 inline seen_tokens seen_before(const wants& w, std::uint64_t position) {

@@ -9,6 +9,7 @@ std::string describe(std::span<const stage> stages) {
     switch (s.kind) {
       case stage_kind::embedding: out += "embedding"; break;
       case stage_kind::head: out += "head"; break;
+      case stage_kind::adapter: out += "adapter"; break;
       case stage_kind::layers:
         out += "layers " + std::to_string(s.first) + "-" + std::to_string(s.last - 1);
         break;

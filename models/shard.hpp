@@ -14,11 +14,12 @@
 
 namespace virga::models {
 
-/// What a stage is. Only `layers` has KV (and later `adapter`).
-enum class stage_kind : std::uint8_t { embedding, layers, head };
+/// What a stage is. `layers` and `adapter` have KV.
+enum class stage_kind : std::uint8_t { embedding, layers, head, adapter };
 
-/// One piece of a model. For `layers`: decoder layers [first, last) of the whole model; else both are 0.
-/// `head` is the final norm and the output projection.
+/// One piece of a model. For `layers`: decoder layers [first, last) of the whole model. `adapter` (hf/adapter.hpp) goes from the
+/// rows of the decoder layers below `first` to the head's matrix; last is first. Else both are 0.
+/// `head` is the final norm and the output projection; rows that come from an adapter have its norm instead.
 struct stage {
   stage_kind kind = stage_kind::layers;
   std::uint32_t first = 0;
@@ -43,13 +44,18 @@ struct shard_info {
 /// A KV history: one per (sequence, stage, layer). 0 is never a sequence.
 enum class sequence : std::uint64_t {};
 
+/// Of wants::rows_stage: the last stage of the segment.
+inline constexpr std::uint32_t last_stage_run = UINT32_MAX;
+
 /// What a segment shall bring back.
 struct wants {
-  rows_wanted rows = rows_wanted::none;    ///< hidden rows of the last stage run (not `head`), [1 or count, hidden]
+  rows_wanted rows = rows_wanted::none;    ///< hidden rows behind `rows_stage` (not `head`), [1 or count, hidden]
+  std::uint32_t rows_stage = last_stage_run;  ///< index into shard_info::stages, of a stage that the segment runs
   rows_wanted logits = rows_wanted::none;  ///< of a `head` run, [1 or count, vocab]; large: tests and scoring only
   rows_wanted tokens = rows_wanted::none;  ///< choices of a `head` run, 1 or count of them
   sampling choose;                         ///< for `tokens`
   std::uint32_t top_n = 0;                 ///< best ids with their log-probability in each choice
+  std::uint32_t alternatives = 0;          ///< runners-up in each choice
   /// Where `choose` looks back: the tokens at the positions 0 .. base + count - 1, of which the first `prompt_tokens` are
   /// the prompt. Else empty.
   std::vector<token_id> context;
@@ -74,6 +80,7 @@ struct choice {
   double logprob = 0;     ///< of `id`, natural logarithm, of the model's own distribution: before bias, penalties, temperature
   double confidence = 0;  ///< the largest probability of that distribution
   std::vector<scored_token> top;  ///< without texts
+  std::vector<token_id> alternatives{};  ///< what would be chosen without `id`, best first, noise and filters included
 };
 
 /// As answers tell it: `id` with its log-probability, and the likeliest.

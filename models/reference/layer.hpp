@@ -1,7 +1,8 @@
-// models/reference/layer.hpp: one Llama decoder layer of the reference shard.
+// models/reference/layer.hpp: one Llama decoder layer of the reference shard, or an adapter: such a layer without MLP, whose
+// sum is normed.
 #pragma once
 
-#include "models/hf/folder.hpp"
+#include "models/hf/adapter.hpp"
 #include "models/reference/attention.hpp"
 #include "models/reference/math.hpp"
 #include "models/rotary.hpp"
@@ -12,7 +13,9 @@ namespace virga::models::reference {
 
 template <class Real>
 struct layer {
-  std::vector<Real> attention_norm, mlp_norm, q_norm, k_norm;  ///< the last two: empty when heads are not normalised
+  std::vector<Real> attention_norm, mlp_norm;
+  std::vector<Real> q_norm, k_norm;  ///< empty when heads are not normalised
+  std::vector<Real> output_norm;     ///< of an adapter; empty: a decoder layer, with MLP
   matrix<Real> q, k, v, o, gate, up, down;
   std::size_t window = 0;  ///< positions that a query sees, its own included; 0: all
   double eps = 0;
@@ -32,6 +35,12 @@ struct layer {
     o = m("self_attn.o_proj", c.o_bias);
     gate = m("mlp.gate_proj", c.mlp_bias), up = m("mlp.up_proj", c.mlp_bias), down = m("mlp.down_proj", c.mlp_bias);
   }
+
+  layer(const hf::adapter_folder& f, double norm_eps)
+      : attention_norm(hf::to_reals<Real>(f.weight("input_layernorm.weight"))),
+        output_norm(hf::to_reals<Real>(f.weight("norm.weight"))), q(f.weight("self_attn.q_proj.weight")),
+        k(f.weight("self_attn.k_proj.weight")), v(f.weight("self_attn.v_proj.weight")), o(f.weight("self_attn.o_proj.weight")),
+        eps(norm_eps) {}
 };
 
 /// cos and sin of consecutive positions, [count, dim / 2] each.

@@ -31,7 +31,10 @@ public:
         shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim},
         rotary_(config_) {
     for (auto& s : info().stages)
-      load(folder, s);
+      if (s.kind == stage_kind::adapter)
+        layers_.emplace_back(*options.adapter, config_.rms_norm_eps);
+      else
+        load(folder, s);
   }
 
 private:
@@ -57,18 +60,26 @@ private:
   segment_result run(const segment& s) {
     auto x = input(s);
     angles<Real> turn(rotary_, shape_.dim, s.base, row_count(s));
-    auto last_layer = first_lane(s.last_stage + 1);
-    for (auto i = first_lane(s.first_stage); i < last_layer; ++i) {
-      add(x, attention(layers_[i], rms_norm(x, layers_[i].attention_norm, config_.rms_norm_eps), shape_, turn, s.base,
-                       pages_of(lane(s.seq, i))));
-      add(x, mlp(layers_[i], rms_norm(x, layers_[i].mlp_norm, config_.rms_norm_eps)));
+    segment_result r;
+    for (auto i = s.first_stage; i <= s.last_stage; ++i) {
+      for (auto l = first_lane(i); l < first_lane(i + 1); ++l)
+        run_layer(layers_[l], x, turn, s.base, pages_of(lane(s.seq, l)));
+      if (i == tapped(s))
+        r.rows = to_tensor(x, info().hidden, s.want.rows);
     }
     if (info().stages[s.last_stage].kind == stage_kind::head)
-      return decide(s, x);
-    segment_result r;
-    if (s.want.rows != rows_wanted::none)
-      r.rows = to_tensor(x, info().hidden, s.want.rows);
+      decide(s, x, r);
     return r;
+  }
+
+  void run_layer(const layer<Real>& l, rows<Real>& x, const angles<Real>& turn, std::uint64_t base,
+                 const std::vector<Real*>& pages) const {
+    auto eps = config_.rms_norm_eps;
+    add(x, attention(l, rms_norm(x, l.attention_norm, eps), shape_, turn, base, pages));
+    if (l.output_norm.empty())
+      add(x, mlp(l, rms_norm(x, l.mlp_norm, eps)));
+    else
+      x = rms_norm(x, l.output_norm, eps);
   }
 
   rows<Real> input(const segment& s) const {
@@ -81,14 +92,13 @@ private:
   }
 
   /// The head over as many rows as anything wanted needs.
-  segment_result decide(const segment& s, rows<Real>& x) const {
+  void decide(const segment& s, rows<Real>& x, segment_result& r) const {
     auto& w = s.want;
-    segment_result r;
     if (w.tokens == rows_wanted::none && w.logits == rows_wanted::none)
-      return r;
+      return;
     if (w.tokens != rows_wanted::all && w.logits != rows_wanted::all)
       x.erase(x.begin(), x.end() - info().hidden);
-    auto logits = head_.times(rms_norm(x, norm_, config_.rms_norm_eps));
+    auto logits = head_.times(passes_adapter(s) ? x : rms_norm(x, norm_, config_.rms_norm_eps));
     if (w.logits != rows_wanted::none)
       r.logits = to_tensor(logits, info().vocab, w.logits);
     auto count = logits.size() / info().vocab;
@@ -96,9 +106,8 @@ private:
     for (auto i = first; i < count; ++i) {
       auto position = s.base + row_count(s) - count + i + 1;
       r.choices.push_back(choose_token(std::span<const Real>(logits).subspan(i * info().vocab, info().vocab), w.choose,
-                                       position, w.top_n, seen_before(w, position)));
+                                       position, w.top_n, seen_before(w, position), w.alternatives));
     }
-    return r;
   }
 
   Real* page(page_id id) {
@@ -126,7 +135,7 @@ private:
   rotary rotary_;
   std::vector<Real> embedding_, norm_;
   matrix<Real> head_;
-  std::vector<layer<Real>> layers_;  ///< by lane
+  std::vector<layer<Real>> layers_;  ///< by lane; an adapter's among them
   std::vector<std::unique_ptr<Real[]>> pages_;
 };
 

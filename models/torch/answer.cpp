@@ -10,9 +10,11 @@ namespace {
 
 choice choose_row(const at::Tensor& row, const wants& w, std::uint64_t position) {
   auto size = static_cast<std::size_t>(row.numel());
-  if (row.scalar_type() == at::kDouble)
-    return choose_token(std::span(row.const_data_ptr<double>(), size), w.choose, position, w.top_n, seen_before(w, position));
-  return choose_token(std::span(row.const_data_ptr<float>(), size), w.choose, position, w.top_n, seen_before(w, position));
+  auto chosen = [&](auto logits) {
+    return choose_token(logits, w.choose, position, w.top_n, seen_before(w, position), w.alternatives);
+  };
+  return row.scalar_type() == at::kDouble ? chosen(std::span(row.const_data_ptr<double>(), size))
+                                          : chosen(std::span(row.const_data_ptr<float>(), size));
 }
 
 } // namespace

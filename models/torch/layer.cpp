@@ -22,9 +22,19 @@ layer::layer(weight_loader& load, const hf::model_config& c, std::uint32_t index
   down_ = load.stacked({at + "mlp.down_proj"}, c.mlp_bias);
 }
 
+layer::layer(weight_loader& load, const hf::model_config& c)
+    : shape_{c.num_attention_heads, c.num_key_value_heads, c.head_dim}, eps_(c.rms_norm_eps), window_(0),
+      attention_norm_(load.vector("input_layernorm.weight")), output_norm_(load.vector("norm.weight")),
+      qkv_(load.stacked({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, false)),
+      o_(load.stacked({"self_attn.o_proj"}, false)) {}
+
 void layer::run(at::Tensor& x, const std::vector<span_of_rows>& segments,
                 const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const {
   x.add_(o_.times(attention(rms_norm(x, attention_norm_, eps_), segments, pages, turn)));
+  if (output_norm_.defined()) {
+    x.copy_(rms_norm(x, output_norm_, eps_));
+    return;
+  }
   auto both = gate_up_.times(rms_norm(x, mlp_norm_, eps_));
   auto width = both.size(1) / 2;
   x.add_(down_.times(at::silu(both.narrow(1, 0, width)).mul_(both.narrow(1, width, width))));

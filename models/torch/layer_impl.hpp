@@ -1,4 +1,4 @@
-// models/torch/layer_impl.hpp: one decoder layer on libtorch. Private to models/torch, as every *_impl.hpp.
+// models/torch/layer_impl.hpp: one decoder layer on libtorch, or an adapter: such a layer without MLP, whose sum is normed. Private to models/torch, as every *_impl.hpp.
 // Shapes: rows of all segments of a group stand one after the other, [total, hidden], in the compute dtype (f64 or f32); a
 // page of one lane holds keys and values, [2, kv_heads, page positions, head_dim], in the dtype of the weights.
 #pragma once
@@ -14,8 +14,10 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 class layer {
 public:
   layer(weight_loader& load, const hf::model_config& c, std::uint32_t index);
+  /// The adapter: `load` reads its folder, `c` is its model's.
+  layer(weight_loader& load, const hf::model_config& c);
 
-  /// Adds attention and MLP to x in place. Writes the rows' keys and values into `pages` (by segment).
+  /// Adds attention and MLP to x in place, or adds attention and norms. Writes the rows' keys and values into `pages` (by segment).
   void run(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
            const turns& turn) const;
 
@@ -27,6 +29,7 @@ private:
   double eps_;
   std::int64_t window_;
   at::Tensor attention_norm_, mlp_norm_, q_norm_, k_norm_;
+  at::Tensor output_norm_;  ///< of an adapter; undefined: a decoder layer
   product qkv_, o_, gate_up_, down_;
 };
 

@@ -41,9 +41,13 @@ public:
         type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat),
         stored_(options.compute == dtype::bf16 ? at::kBFloat16 : type_), rotary_(config_) {
     c10::InferenceMode guard;
-    weight_loader from(folder, type_, stored_, bytes_of(folder, info().stages), options.progress);
+    weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, type_, stored_,
+                       bytes_of(folder, info().stages), options.progress);
     for (auto& s : info().stages)
-      load(from, s);
+      if (s.kind == stage_kind::adapter)
+        load(*options.adapter);
+      else
+        load(from, s);
   }
 
 private:
@@ -58,6 +62,11 @@ private:
     }
     for (auto i = s.first; s.kind == stage_kind::layers && i < s.last; ++i)
       layers_.emplace_back(from, config_, i);
+  }
+
+  void load(const hf::adapter_folder& adapter) {
+    weight_loader from([&](auto& name) -> auto& { return adapter.weight(name); }, type_, stored_, 0, {});
+    layers_.emplace_back(from, config_);
   }
 
   std::vector<segment_result> run(std::span<const segment> batch) override {
@@ -80,12 +89,16 @@ private:
       total += count;
     }
     auto x = input(batch, members, spans, total);
-    run_layers(x, batch, members, spans, first_lane(first), first_lane(last + 1));
+    bool has_kv = first_lane(first) < first_lane(last + 1);
+    auto turn = has_kv ? turns_of(spans, total) : turns{};
+    for (auto i = first; i <= last; ++i) {
+      run_layers(x, batch, members, spans, turn, i);
+      for (std::size_t k = 0; k < members.size(); ++k)
+        if (auto& s = batch[members[k]]; tapped(s) == i)
+          out[members[k]].rows = to_tensor(pick(x.narrow(0, spans[k].first, spans[k].count), s.want.rows));
+    }
     if (info().stages[last].kind == stage_kind::head)
-      return decide(x, batch, members, spans, out);
-    for (std::size_t k = 0; k < members.size(); ++k)
-      if (auto want = batch[members[k]].want.rows; want != rows_wanted::none)
-        out[members[k]].rows = to_tensor(pick(x.narrow(0, spans[k].first, spans[k].count), want));
+      decide(x, batch, members, spans, out);
   }
 
   /// The windows of the layers in these stages.
@@ -94,6 +107,9 @@ private:
     for (auto i = first; i <= last; ++i)
       for (auto layer = info().stages[i].first; layer < info().stages[i].last; ++layer)
         out.insert(config_.window(layer));
+    if (std::any_of(info().stages.begin() + first, info().stages.begin() + last + 1,
+                    [](const stage& s) { return s.kind == stage_kind::adapter; }))
+      out.insert(0);
     return out;
   }
 
@@ -116,12 +132,9 @@ private:
   }
 
   void run_layers(at::Tensor& x, std::span<const segment> batch, const group& members,
-                  const std::vector<span_of_rows>& spans, std::uint32_t first, std::uint32_t last) {
-    if (first == last)
-      return;
-    auto turn = turns_of(spans, x.size(0));
+                  const std::vector<span_of_rows>& spans, const turns& turn, std::uint32_t stage_index) {
     std::vector<std::vector<at::Tensor>> pages(members.size());
-    for (auto i = first; i < last; ++i) {
+    for (auto i = first_lane(stage_index); i < first_lane(stage_index + 1); ++i) {
       for (std::size_t k = 0; k < members.size(); ++k)
         pages[k] = pages_of(lane(batch[members[k]].seq, i));
       layers_[i].run(x, spans, pages, turn);
@@ -153,7 +166,8 @@ private:
     if (needed.empty())
       return;
     auto rows = needed.size() == 1 ? needed.front() : at::cat(needed, 0);
-    auto logits = head_.times_widened(rms_norm(rows, norm_, config_.rms_norm_eps));
+    bool normed = passes_adapter(batch[members.front()]);
+    auto logits = head_.times_widened(normed ? rows : rms_norm(rows, norm_, config_.rms_norm_eps));
     std::int64_t at = 0;
     for (std::size_t k = 0; k < members.size(); ++k) {
       auto& s = batch[members[k]];
@@ -192,7 +206,7 @@ private:
   rotary rotary_;
   at::Tensor embedding_, norm_;
   product head_;
-  std::vector<layer> layers_;  ///< by lane
+  std::vector<layer> layers_;  ///< by lane; an adapter's among them
   std::vector<at::Tensor> pages_;
 };
 

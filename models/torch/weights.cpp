@@ -42,9 +42,9 @@ at::Tensor product::times_widened(const at::Tensor& x) const {
   return y;
 }
 
-weight_loader::weight_loader(const hf::model_folder& folder, at::ScalarType compute, at::ScalarType weights,
-                             std::uint64_t total_bytes, load_progress progress)
-    : folder_(folder), compute_(compute), weights_(weights), total_bytes_(total_bytes), progress_(std::move(progress)) {}
+weight_loader::weight_loader(source from, at::ScalarType compute, at::ScalarType weights, std::uint64_t total_bytes,
+                             load_progress progress)
+    : from_(std::move(from)), compute_(compute), weights_(weights), total_bytes_(total_bytes), progress_(std::move(progress)) {}
 
 at::Tensor weight_loader::vector(const std::string& name) { return read(name, compute_); }
 
@@ -63,7 +63,7 @@ product weight_loader::stacked(const std::vector<std::string>& names, bool bias)
 
 /// Straight from the mapped file where its bytes are aligned.
 at::Tensor weight_loader::read(const std::string& name, at::ScalarType type) {
-  auto& t = folder_.weight(name);
+  auto& t = from_(name);
   std::vector<std::int64_t> shape(t.shape.begin(), t.shape.end());
   auto stored = type_of(t.type);
   at::Tensor out;

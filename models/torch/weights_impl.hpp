@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,13 @@ struct product {
   at::Tensor times_widened(const at::Tensor& x) const;
 };
 
-/// Reads a folder's tensors once, in the order asked for. Besides the result one tensor at most is held.
+/// Reads tensors once, in the order asked for. Besides the result one tensor at most is held.
 class weight_loader {
 public:
+  using source = std::function<const hf::tensor_view&(const std::string& name)>;  ///< throws bad_model when missing
+
   /// @param total_bytes of all tensors that will be asked for, as stored, for progress
-  weight_loader(const hf::model_folder& folder, at::ScalarType compute, at::ScalarType weights, std::uint64_t total_bytes,
-                load_progress progress);
+  weight_loader(source from, at::ScalarType compute, at::ScalarType weights, std::uint64_t total_bytes, load_progress progress);
 
   at::Tensor vector(const std::string& name);  ///< in the compute dtype
   at::Tensor matrix(const std::string& name);  ///< in the dtype of the weights
@@ -38,7 +40,7 @@ public:
 private:
   at::Tensor read(const std::string& name, at::ScalarType type);
 
-  const hf::model_folder& folder_;
+  source from_;
   at::ScalarType compute_, weights_;
   std::uint64_t total_bytes_, done_bytes_ = 0;
   load_progress progress_;
