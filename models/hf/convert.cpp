@@ -1,7 +1,8 @@
 #include "models/hf/convert.hpp"
 
+#include "models/small_floats.hpp"
+
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 namespace virga::models::hf {
@@ -15,19 +16,6 @@ Raw load(const std::byte* at) {
   Raw raw;
   std::memcpy(&raw, at, sizeof raw);
   return raw;
-}
-
-float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-
-float from_f16(std::uint16_t bits) {
-  int exponent = bits >> 10 & 31;
-  float mantissa = static_cast<float>(bits & 1023);
-  float sign = bits & 0x8000 ? -1.f : 1.f;
-  if (exponent == 31)
-    return mantissa != 0 ? NAN : sign * INFINITY;
-  if (exponent == 0)
-    return sign * std::ldexp(mantissa, -24);
-  return sign * std::ldexp(mantissa + 1024.f, exponent - 25);
 }
 
 template <class Real, class Raw, class Convert>

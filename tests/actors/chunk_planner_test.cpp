@@ -1,0 +1,204 @@
+#include "actors/roles/chunk_planner.hpp"
+#include "actors/roles/draft_length.hpp"
+#include "tests/support/catch.hpp"
+
+#include <limits>
+#include <random>
+
+using namespace virga;
+
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity(), not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+/// g(x) = 20 ms + 0.06 ms x, as a sweep learns it.
+delay_model affine(double fixed = 0.020, double per_row = 0.00006) {
+  delay_model g;
+  for (std::uint64_t x = 1; x <= 4096; x *= 2)
+    g.add(x, fixed + per_row * static_cast<double>(x));
+  return g;
+}
+
+chunk_view wifi(double megabytes_per_s, double wait_s) { return {8192, megabytes_per_s * 1e6, wait_s, 40, 4}; }
+
+/// Time of the first token by events: chunk i+1 is uploaded while chunk i is computed, `stages` chunks at once.
+double ttft(double prompt, double chunk, const chunk_view& v, const delay_model& g) {
+  double arrived = 0, free = 0, done = 0;
+  for (double sent = 0; sent < prompt; sent += chunk) {
+    auto x = std::min(chunk, prompt - sent);
+    arrived += x * v.row_bytes / v.up_bytes_per_s;
+    auto begin = std::max(arrived + v.wait_s, free), took = g.predict(v.load_rows + x);
+    free = begin + took / v.stages;
+    done = begin + took;
+  }
+  return done;
+}
+
+} // namespace
+
+TEST_CASE("a moving average begins with its first sample and weighs the past with 0.8", "[actors][hat]") {
+  moving_average v;
+  CHECK(v.empty());
+  CHECK(v.value_or(7) == 7);
+  v.add(10);
+  CHECK(v.value_or(0) == 10);
+  v.add(20);
+  CHECK(v.value_or(0) == Approx(12));
+  for (auto bad : {not_a_number, inf, -1.0})
+    v.add(bad);
+  CHECK(v.value_or(0) == Approx(12));
+  for (int i = 0; i < 100; ++i)
+    v.add(3);
+  CHECK(v.value_or(0) == Approx(3));
+}
+
+TEST_CASE("the delay model repeats a sweep, goes on beyond it and never falls", "[actors][hat]") {
+  auto g = affine();
+  for (double x : {1.0, 3.0, 40.0, 100.0, 1000.0, 4096.0})
+    CHECK(g.predict(x) == Approx(0.020 + 0.00006 * x));
+  CHECK(g.predict(8192) == Approx(2 * g.predict(4096)));
+  CHECK(g.predict(0) == Approx(g.predict(1)));
+  CHECK(delay_model().predict(5) == 0);
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> noise(0.3, 3);
+  for (int i = 0; i < 2000; ++i)
+    g.add(1 + random() % 5000, noise(random));
+  for (double x = 1; x < 9000; x *= 1.1)
+    CHECK(g.predict(x * 1.1) >= g.predict(x));
+  delay_model few;
+  few.add(100, 1.0);
+  CHECK(few.predict(100) == Approx(1.0).epsilon(0.35));
+  CHECK(few.samples() == 1);
+  few.add(0, 1.0);
+  CHECK(few.samples() == 1);
+}
+
+TEST_CASE("the delay model follows a machine that has become slower", "[actors][hat]") {
+  auto g = affine();
+  for (int i = 0; i < 60; ++i)
+    g.add(64, 0.100);
+  CHECK(g.predict(64) == Approx(0.100).epsilon(0.02));
+}
+
+TEST_CASE("a planned chunk takes the uplink as long as the cloud", "[actors][hat]") {
+  auto g = affine();
+  for (auto rule : {chunk_rule::apart, chunk_rule::shared})
+    for (double rate : {5.0, 7.5, 10.0, 50.0})
+      for (double wait : {0.0, 0.010, 0.025}) {
+        auto v = wifi(rate, wait);
+        auto x = plan_chunk(g, v, {16, 4096, 8, rule, 0});
+        auto upload = [&](double rows) { return rows * v.row_bytes / v.up_bytes_per_s; };
+        auto service = [&](double rows) {
+          auto compute = g.predict(40 + rows);
+          return rule == chunk_rule::apart ? wait + compute / 4 : (wait + compute) / 4;
+        };
+        INFO(rate << " MB/s, wait " << wait << ": " << x);
+        CHECK(x % 8 == 0);
+        CHECK((x == 4096 || upload(x) >= service(x)));
+        CHECK((x == 16 || upload(x - 8) < service(x - 8)));
+      }
+}
+
+TEST_CASE("both readings of the rule are within 8 % of the best chunk at Wi-Fi rates", "[actors][hat]") {
+  auto g = affine();
+  for (auto rule : {chunk_rule::apart, chunk_rule::shared})
+    for (double rate : {5.0, 7.5, 10.0, 50.0}) {
+      auto v = wifi(rate, 0.010);
+      double best = inf;
+      for (double x = 8; x <= 891; x += 1)
+        best = std::min(best, ttft(891, x, v, g));
+      INFO(rate << " MB/s");
+      CHECK(ttft(891, plan_chunk(g, v, {16, 512, 8, rule, 0}), v, g) <= 1.08 * best);
+    }
+}
+
+TEST_CASE("a slower uplink never gives a larger chunk, a longer wait never a smaller one", "[actors][hat]") {
+  std::mt19937_64 random(11);
+  auto in = [&](double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); };
+  for (int round = 0; round < 300; ++round) {
+    delay_model g;
+    for (int i = 0; i < 40; ++i)
+      g.add(1 + random() % 3000, in(1e-4, 0.2));
+    chunk_limits limits{16, 512, 8, round % 2 == 0 ? chunk_rule::apart : chunk_rule::shared, round % 3 == 0 ? in(0.01, 0.3) : 0};
+    chunk_view v{in(100, 20000), 1, in(0, 0.1), in(0, 200), 1 + static_cast<std::uint32_t>(random() % 5)};
+    std::uint32_t before = 0;
+    for (double rate = 1e3; rate < 1e11; rate *= 3) {
+      v.up_bytes_per_s = rate;
+      auto x = plan_chunk(g, v, limits);
+      CHECK(x >= before);
+      CHECK((x >= limits.least && x <= limits.most));
+      before = x;
+    }
+    v.up_bytes_per_s = in(1e5, 1e8);
+    before = 0;
+    for (double wait = 0; wait < 2; wait = 2 * wait + 0.001) {
+      v.wait_s = wait;
+      auto x = plan_chunk(g, v, limits);
+      CHECK(x >= before);
+      before = x;
+    }
+  }
+}
+
+TEST_CASE("a chunk stays within its limits whatever is measured", "[actors][hat]") {
+  auto g = affine();
+  chunk_limits limits;
+  for (double rate : {0.0, not_a_number, inf, -5.0})
+    CHECK(plan_chunk(g, {8192, rate, 0.01, 40, 4}, limits) == 512);  // not measured
+  CHECK(plan_chunk(g, {8192, 1e-300, 0.01, 40, 4}, limits) == 16);
+  CHECK(plan_chunk(g, {8192, 1e300, 0.01, 40, 4}, limits) == 512);
+  CHECK(plan_chunk(g, {not_a_number, 1e6, not_a_number, not_a_number, 0}, limits) == 512);
+  CHECK(plan_chunk({}, {8192, 1e6, 0.01, 40, 4}, limits) == 512);
+  limits.step_budget_s = 0.030;  // g(40 + x) reaches it at x = 126
+  CHECK(plan_chunk(g, {8192, 1e300, 0.01, 40, 4}, limits) == 120);
+  limits.step_budget_s = 1e-9;
+  CHECK(plan_chunk(g, {8192, 1e300, 0.01, 40, 4}, limits) == 16);
+}
+
+TEST_CASE("a draft is longer when tokens stand, and shorter when each costs much", "[actors][hat]") {
+  draft_length good(6), bad(6);
+  for (int i = 0; i < 200; ++i) {
+    good.add(6, i % 20 == 0 ? 2 : 6);
+    bad.add(6, i % 5 == 0 ? 1 : 0);
+  }
+  auto flat = [](std::uint32_t) { return 0.020; };
+  CHECK(good.best(0.0005, flat) == 6);
+  CHECK(bad.best(0.010, flat) == 0);
+  CHECK(good.best(1.0, flat) == 0);
+  // A slow uplink pays for each row of the draft.
+  auto slow = [](std::uint32_t k) { return 0.020 + 0.080 * (k + 1); };
+  CHECK(bad.best(0.0005, slow) == 0);
+  CHECK(bad.best(0.0, flat) >= 1);
+}
+
+TEST_CASE("expected tokens follow the acceptance of each position", "[actors][hat]") {
+  draft_length d(4);
+  CHECK(d.acceptance(1) == draft_length::first_guess);
+  for (int i = 0; i < 400; ++i)
+    d.add(2, i % 2 == 0 ? 2 : 1);  // the first always stands, the second half the time
+  CHECK(d.acceptance(1) == Approx(1));
+  CHECK(d.acceptance(2) == Approx(0.5).margin(0.1));
+  CHECK(d.acceptance(3) == Approx(d.acceptance(2)));  // never tried: like the last that was
+  CHECK(d.expected_tokens(0) == 1);
+  CHECK(d.expected_tokens(1) == Approx(2));
+  CHECK(d.expected_tokens(2) == Approx(2 + d.acceptance(2)));
+  d.add(0, 0);
+  CHECK(d.acceptance(1) == Approx(1));
+}
+
+TEST_CASE("the best length is the one with the most tokens per second", "[actors][hat]") {
+  std::mt19937_64 random(5);
+  auto in = [&](double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); };
+  for (int round = 0; round < 200; ++round) {
+    draft_length d(8);
+    for (int i = 0; i < 60; ++i) {
+      auto drafted = 1 + static_cast<std::uint32_t>(random() % 8);
+      d.add(drafted, static_cast<std::uint32_t>(random() % (drafted + 1)));
+    }
+    auto step = in(0, 0.02), fixed = in(0.001, 0.1), row = in(0, 0.01);
+    auto cost = [&](std::uint32_t k) { return fixed + row * (k + 1); };
+    auto best = d.best(step, cost);
+    for (std::uint32_t k = 0; k <= 8; ++k)
+      CHECK(d.expected_tokens(best) / (best * step + cost(best)) >= d.expected_tokens(k) / (k * step + cost(k)) - 1e-9);
+  }
+}
