@@ -13,11 +13,19 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
+#include <optional>
+
 namespace virga {
 
 // -- engine vocabulary (an engine lives on the asker's node) -----------------------------------------------------------
 
-/// To ENGINE: run one segment of the sequence named by (hdr.session, owner); it is opened at its first segment.
+/// Where a branch begins: it shares the first `length` positions of another branch of its session, without copies.
+struct branch_point {
+  std::uint32_t parent = 0;
+  std::uint64_t length = 0;
+};
+
+/// To ENGINE: run one segment of the sequence named by (hdr.session, owner, branch); it is opened at its first segment.
 /// Where the segment passes a `layers` stage: base below that cache's length rolls the cache back first; above it:
 /// ec::stale_position with the length. A segment of the head alone touches no cache.
 struct engine_step {
@@ -28,6 +36,9 @@ struct engine_step {
   std::vector<token_id> tokens;   ///< input when first_stage is the embedding
   tensor rows;                    ///< input otherwise
   models::wants want;
+  std::uint32_t branch = 0;          ///< which of the session's histories; a drafter's guesses are branches of one prompt
+  std::optional<branch_point> from{};  ///< of a branch that is not open; ec::stale_position when the parent is shorter or not open
+  std::vector<std::uint32_t> drop{};   ///< branches that end first; their waiting steps are answered ec::cancelled
 };
 
 /// To ENGINE: prefill `prompt` and generate through all stages, feeding each token back, until a stop token,

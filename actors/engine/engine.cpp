@@ -23,19 +23,22 @@ caf::error engine_state::start(engine_config c) {
 // -- calls -------------------------------------------------------------------------------------------------------------
 
 void engine_state::step(call<engine_step>& c) {
+  auto& b = c.body;
+  for (auto branch : b.drop)
+    drop_branch({c.hdr.session, b.owner, branch});
   if (!admit(c.hdr, c.reply))
     return;
-  auto& b = c.body;
   engine_job job;
   job.hdr = c.hdr;
   job.reply = std::move(c.reply);
-  job.work.key = {c.hdr.session, b.owner};
+  job.work.key = {c.hdr.session, b.owner, b.branch};
+  job.work.from = b.from;
   job.work.seg = {{}, b.first_stage, b.last_stage, b.base, std::move(b.tokens), std::move(b.rows), std::move(b.want)};
   add(std::move(job));
 }
 
 void engine_state::run(call<engine_run>& c) {
-  const sequence_key key{c.hdr.session, c.body.owner};
+  const sequence_key key{c.hdr.session, c.body.owner, 0};
   if (!replace_run(key, c.hdr, c.reply) || !admit(c.hdr, c.reply))
     return;
   const auto& info = runner->info();
@@ -132,8 +135,13 @@ void engine_state::cancel_run(const header& hdr) {
 }
 
 void engine_state::close(const header& hdr) {
-  const sequence_key key{hdr.session, hdr.incarnation};
-  fail_all([&](const engine_job& j) { return j.work.key == key; }, ec::cancelled, "the session was closed");
+  fail_all([&](const engine_job& j) { return j.work.key.session == hdr.session && j.work.key.owner == hdr.incarnation; },
+           ec::cancelled, "the session was closed");
+  runner->close_session(hdr.session, hdr.incarnation);
+}
+
+void engine_state::drop_branch(const sequence_key& key) {
+  fail_all([&](const engine_job& j) { return j.work.key == key; }, ec::cancelled, "the branch was dropped");
   runner->close(key);
 }
 

@@ -59,6 +59,7 @@ private:
     segment_answer answer;
   };
 
+  void drop_branch(const sequence_key& key);
   bool admit(const header& hdr, const sink& reply);
   bool replace_run(const sequence_key& key, const header& hdr, const sink& reply);
   void add(engine_job job);

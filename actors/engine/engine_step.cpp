@@ -51,7 +51,7 @@ std::vector<keyed_segment> engine_state::gather(const std::vector<std::uint64_t>
     job.in_step = true;
     job.passed_over = 0;
     job.times.queue_us += microseconds(job.since, begun_);
-    batch.push_back({job.work.key, std::move(job.work.seg)});
+    batch.push_back({job.work.key, std::move(job.work.seg), job.work.from});
   }
   return batch;
 }

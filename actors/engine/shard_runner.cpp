@@ -10,7 +10,9 @@ namespace {
 
 using result = caf::expected<models::segment_result>;
 
-bool has_kv(const models::stage& s) { return s.kind == models::stage_kind::layers; }
+bool has_kv(const models::stage& s) {
+  return s.kind == models::stage_kind::layers || s.kind == models::stage_kind::adapter;
+}
 
 std::uint64_t rows_of(const models::segment& s) { return std::max<std::uint64_t>(s.tokens.size(), s.rows.rows); }
 
@@ -63,13 +65,23 @@ caf::error shard_runner::prepare(keyed_segment& work) {
                                         + std::to_string(seg.last_stage));
   auto name = names_.find(work.key);
   if (name == names_.end()) {
-    auto opened = guarded([&] { return shard_->open(); });
+    auto opened = open(work);
     if (!opened)
       return opened.error();
     name = names_.emplace(work.key, *opened).first;
   }
   seg.seq = name->second;
   return align(seg);
+}
+
+/// A new history, or a branch of one.
+caf::expected<models::sequence> shard_runner::open(const keyed_segment& work) {
+  if (!work.from)
+    return guarded([&] { return shard_->open(); });
+  auto parent = names_.find({work.key.session, work.key.owner, work.from->parent});
+  if (parent == names_.end())
+    return make_error(ec::stale_position, "the branch " + std::to_string(work.from->parent) + " to go on from is not open", 0);
+  return guarded([&] { return shard_->fork(parent->second, work.from->length); });
 }
 
 /// An asker that repeats itself, or takes back rejected tokens, names a base below the cache's length: roll back.
@@ -119,6 +131,12 @@ void shard_runner::close(const sequence_key& key) {
     shard_->close(it->second);
     names_.erase(it);
   }
+}
+
+void shard_runner::close_session(const session_id& session, std::uint64_t owner) {
+  for (auto it = names_.lower_bound({session, owner, 0});
+       it != names_.end() && it->first.session == session && it->first.owner == owner; it = names_.erase(it))
+    shard_->close(it->second);
 }
 
 void shard_runner::close_owner(std::uint64_t owner) {

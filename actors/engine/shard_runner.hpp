@@ -1,6 +1,7 @@
 // actors/engine/shard_runner.hpp: a shard whose sequences have names and whose exceptions are values. A plain class.
 #pragma once
 
+#include "actors/calls.hpp"
 #include "actors/planted.hpp"
 #include "models/shard.hpp"
 
@@ -13,10 +14,11 @@
 
 namespace virga {
 
-/// Names a sequence across calls: a session's history on behalf of one role instance.
+/// Names a sequence across calls: one branch of a session's history on behalf of one role instance.
 struct sequence_key {
   session_id session;
   std::uint64_t owner = 0;  ///< incarnation of the role
+  std::uint32_t branch = 0;
   auto operator<=>(const sequence_key&) const = default;
 };
 
@@ -24,6 +26,7 @@ struct sequence_key {
 struct keyed_segment {
   sequence_key key;
   models::segment seg;
+  std::optional<branch_point> from{};  ///< where its sequence begins when it is not open
 };
 
 class shard_runner {
@@ -42,12 +45,14 @@ public:
   /// New KV bytes that the segment needs, about; 0 when it cannot run anyway.
   std::uint64_t kv_bytes_needed(const keyed_segment& work) const;
 
-  /// Frees one sequence, or all of an owner. Unknown ones are ignored.
+  /// Frees one sequence, all branches of a session, or all sequences of an owner. Unknown ones are ignored.
   void close(const sequence_key& key);
+  void close_session(const session_id& session, std::uint64_t owner);
   void close_owner(std::uint64_t owner);
 
 private:
   caf::error prepare(keyed_segment& work);
+  caf::expected<models::sequence> open(const keyed_segment& work);
   caf::error align(models::segment& seg);
   std::vector<caf::expected<models::segment_result>> step(std::vector<models::segment>& batch);
   std::uint64_t length(const models::segment& seg) const;

@@ -100,6 +100,24 @@ struct engine_sim : sim {
     return {log, to};
   }
 
+  /// The same on a branch of the session's history.
+  asked step_on(std::uint32_t branch, std::optional<branch_point> from, std::uint64_t base, ids input,
+                std::vector<std::uint32_t> drop = {}) {
+    auto log = make_log();
+    auto to = listen(log);
+    engine_step s;
+    s.owner = owner;
+    s.last_stage = head_stage;
+    s.base = base;
+    s.tokens = std::move(input);
+    s.want.tokens = rows_wanted::last;
+    s.branch = branch;
+    s.from = from;
+    s.drop = std::move(drop);
+    caf::anon_send(eng, call<engine_step>{hdr(1), std::move(s), to});
+    return {log, to};
+  }
+
   engine_stats stats() { return *ask<engine_stats>(eng, stats_atom::value); }
   const std::vector<std::vector<std::uint32_t>>& batches() { return toy.controls->batches; }
 };
@@ -306,6 +324,51 @@ TEST_CASE_METHOD(engine_sim, "two owners of one session have a history each", "[
   h.incarnation = 8;
   caf::anon_send(eng, call<close_session>{h, {}, {}});
   CHECK(stats().sequences == 0);
+}
+
+TEST_CASE_METHOD(engine_sim, "branches go on from a shared beginning and do not see each other", "[actors][engine]") {
+  start();
+  auto next = [](ids text) { return toy_answer(std::move(text), 1).front(); };
+  auto chosen = [](const asked& a) { return a.step().result.choices.front().id; };
+  step_on(0, {}, 0, {1, 2, 3, 4});
+  run();
+  auto a = step_on(1, branch_point{0, 3}, 3, {50}), b = step_on(2, branch_point{0, 4}, 4, {60, 61});
+  auto main = step_on(0, {}, 4, {5});
+  run();
+  CHECK(chosen(a) == next({1, 2, 3, 50}));
+  CHECK(chosen(b) == next({1, 2, 3, 4, 60, 61}));
+  CHECK(chosen(main) == next({1, 2, 3, 4, 5}));
+  CHECK(batches().back().size() == 3);  // all in one step
+  auto of_branch = step_on(3, branch_point{2, 5}, 5, {7}), again = step_on(1, branch_point{0, 0}, 4, {51});
+  run();
+  CHECK(chosen(of_branch) == next({1, 2, 3, 4, 60, 7}));
+  CHECK(chosen(again) == next({1, 2, 3, 50, 51}));  // it is open: where it once began does not matter
+  CHECK(stats().sequences == 4);
+}
+
+TEST_CASE_METHOD(engine_sim, "a dropped branch is freed and its waiting step answered; closing frees all", "[actors][engine]") {
+  start();
+  step_on(0, {}, 0, {1, 2, 3});
+  step_on(1, branch_point{0, 3}, 3, {8});
+  run();
+  auto waits = step_on(1, {}, 4, {9});
+  auto taken = step_on(2, branch_point{0, 2}, 2, {4}, {1});
+  run();
+  CHECK(waits.error() == ec::cancelled);
+  CHECK(waits.complete());
+  CHECK(taken.complete());
+  CHECK(stats().sequences == 2);
+  auto orphan = step_on(3, branch_point{1, 2}, 2, {4});
+  auto too_long = step_on(4, branch_point{0, 9}, 9, {4});
+  run();
+  CHECK(orphan.error() == ec::stale_position);
+  CHECK(too_long.error() == ec::stale_position);
+  auto of_owner = hdr(1);
+  of_owner.incarnation = owner;
+  caf::anon_send(eng, call<close_session>{of_owner, {}, {}});
+  run();
+  CHECK(stats().sequences == 0);
+  CHECK(toy.controls->open_sequences == 0);
 }
 
 TEST_CASE_METHOD(engine_sim, "forgetting an owner ends its runs", "[actors][engine]") {

@@ -59,6 +59,9 @@ public:
 
   models::sequence fork(models::sequence seq, std::uint64_t length) override {
     auto copy = held(seq);
+    for (const auto& layer : copy)
+      if (layer.size() < length)
+        throw models::stale_position(layer.size(), length);
     const auto to = open();
     open_[raw(to)] = std::move(copy);
     truncate(to, length);
