@@ -388,11 +388,16 @@ TEST_CASE_METHOD(sockets, "a peer that connects again takes the place of its old
 namespace {
 
 struct links : sockets {
+  /// Words of a link that a node never read would keep both for ever.
+  ~links() {
+    for (auto& n : nodes)
+      stop(n);
+  }
   node node_of(events<peer_state>& peers) {
-    return sys.spawn([&peers]() -> node::behavior_type {
+    return nodes.emplace_back(sys.spawn([&peers]() -> node::behavior_type {
       return {[&peers](peer_atom, peer_state& p) { peers.add(std::move(p)); }, [](stats_atom) { return node_status{}; },
               [](drain_atom) {}, [](tick_atom) {}};
-    });
+    }));
   }
   link_actor start(network& n, link_config c, const char* name, const char* site, events<peer_state>& peers,
                    offered_roles offered = {}) {
@@ -407,13 +412,16 @@ struct links : sockets {
     auto make = [&n](const link_config& x, pipe_events e) { return n.make_transport(x, std::move(e)); };
     return spawn_link(sys, n.host(sys), o, make, node_of(peers), offered);
   }
-  void stop(const link_actor& l) {
+  template <class Actor>
+  void stop(const Actor& a) {
     caf::scoped_actor self{sys};
-    self->send_exit(l, caf::exit_reason::kill);
-    self->wait_for(l);
+    self->send_exit(a, caf::exit_reason::kill);
+    self->wait_for(a);
   }
   static bool up(const peer_state& p) { return p.up; }
   static bool down(const peer_state& p) { return !p.up; }
+
+  std::vector<node> nodes;
 };
 
 } // namespace
