@@ -56,6 +56,7 @@ struct engine_run {
 struct stepped {
   models::segment_result result;
   work_times times;
+  std::uint32_t batch_rows = 0;  ///< of all segments that ran together
 };
 
 struct run_done {

@@ -44,6 +44,8 @@ struct reader {
     e.model = y.marked_text("model");
     path(e.model);
     e.stages = y.marked_text("stages", false);
+    e.adapter = y.marked_text("adapter", false);
+    path(e.adapter);
     constexpr std::array dtypes{dtype::f64, dtype::f32, dtype::bf16};
     e.compute = dtypes[y.choice("dtype", 1, {"f64", "f32", "bf16"})];
     e.reference = y.choice("shard", 0, {"torch", "reference"}) == 1;
@@ -62,9 +64,16 @@ struct reader {
     r.kind = kinds[y.choice("role", std::nullopt, {"generator", "drafter", "verifier"})];
     r.serves = r.kind != role::generator ? strategy::split
                : kind == node_kind::cloud ? strategy::cloud : strategy::edge;
-    constexpr std::array strategies{strategy::cloud, strategy::edge, strategy::split};
+    constexpr std::array strategies{strategy::cloud, strategy::edge, strategy::split, strategy::hat};
     auto usual = static_cast<std::size_t>(std::find(strategies.begin(), strategies.end(), r.serves) - strategies.begin());
-    r.serves = strategies[y.choice("serves", usual, {"cloud", "edge", "split"})];
+    r.serves = strategies[y.choice("serves", usual, {"cloud", "edge", "split", "hat"})];
+    drafting(y.map("draft", "draft"), r, y.at("draft"));
+    if (auto v = y.map("verify", "verify")) {
+      r.chunk_rows = static_cast<std::uint32_t>(v->whole("chunk_rows", 512, {0, 65'536}));
+      v->finish();
+      if (r.kind != role::verifier)
+        y.fail(y.at("verify"), "only a verifier has `verify`: leave it out");
+    }
     for (const char* key : {"replicas", "pipeline"})
       y.list(key, false, max_entries, [&](const YAML::Node& n) { r.nodes.push_back(node_name(n, key)); });
     r.in_turn = y.has("pipeline");
@@ -76,6 +85,39 @@ struct reader {
       r.engine = y.name("engine");
     y.finish();
     return r;
+  }
+
+  /// What a drafter is told: `split` drafts nothing and sends a prompt whole, `hat` drafts and asks the cloud for the chunk.
+  void drafting(std::optional<yaml_map> y, role_entry& r, mark at) const {
+    auto& d = r.draft;
+    const bool hat = r.serves == strategy::hat;
+    if (hat)
+      d.most = 6, d.chunk_rows = 0;
+    if (!y)
+      return;
+    if (r.kind != role::drafter)
+      y->fail(at, "only a drafter has `draft`: leave it out");
+    auto whole = [&](const char* key, std::uint32_t fallback, range allowed) {
+      return static_cast<std::uint32_t>(y->whole(key, fallback, allowed));
+    };
+    constexpr std::array dtypes{dtype::f64, dtype::f32, dtype::bf16, dtype::f16, dtype::i8_rows};
+    if (auto i = y->choice("wire", dtypes.size(), {"f64", "f32", "bf16", "f16", "i8_rows"}); i < dtypes.size())
+      r.wire = dtypes[i];
+    r.split = {y->whole("split", 0, {0, 65'536}), y->at("split")};
+    d.chunk_rows = whole("chunk_rows", 0, {0, 65'536});
+    if (!hat && d.chunk_rows == 0)
+      d.chunk_rows = whole_prompt;
+    d.chunks_in_flight = whole("chunks_in_flight", d.chunks_in_flight, {1, 64});
+    for (auto key : {"tokens", "unsure_below", "length", "bonus_guesses", "last_guesses"})
+      if (y->has(key) && !hat)
+        y->fail(y->at(key), "`" + std::string(key) + "` is about drafting, and a drafter that serves split drafts nothing: let it serve hat");
+    auto most = whole("tokens", 6, {1, 64});
+    d.most = hat ? most : 0;
+    d.unsure_below = y->number("unsure_below", d.unsure_below, {0, 2});
+    d.adapt = y->choice("length", 0, {"adapt", "fixed"}) == 0;
+    d.bonus_guesses = whole("bonus_guesses", d.bonus_guesses, {0, 8});
+    d.last_guesses = whole("last_guesses", d.last_guesses, {0, 8});
+    y->finish();
   }
 
   marked<std::string> node_name(const YAML::Node& yaml, const std::string& key) const {

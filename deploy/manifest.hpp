@@ -21,6 +21,7 @@ struct engine_entry {
   marked<std::string> name;
   marked<std::string> model;   ///< folder, absolute
   marked<std::string> stages;  ///< empty: all that the folder holds; else the part of it that this node gets
+  marked<std::string> adapter; ///< folder, absolute; empty: none. Of a drafter's engine: what it drafts with
   dtype compute = dtype::f32;  ///< of weights and KV
   bool reference = false;      ///< the plain C++ shard in place of libtorch's
   std::uint64_t kv_mb = 0;
@@ -32,6 +33,10 @@ struct role_entry {
   marked<std::string> engine;              ///< empty where there are nodes
   std::vector<marked<std::string>> nodes;  ///< of the site, that do it in the place of this one
   bool in_turn = false;                    ///< `pipeline`: each holds a part of the layers; else (`replicas`) each holds all
+  draft_config draft{};                    ///< of a drafter
+  std::optional<dtype> wire{};             ///< of a drafter's hidden rows on the link
+  marked<std::uint64_t> split;             ///< of a drafter: the cloud's first layer; 0: the first that its engine does not hold
+  std::uint32_t chunk_rows = 512;          ///< of a verifier
   mark at;
 };
 

@@ -105,13 +105,14 @@ struct checker {
     auto what = std::string(to_string(r.kind)) + " for " + std::string(to_string(r.serves));
     bool cloud = n.kind == node_kind::cloud;
     bool fits = r.kind == role::generator ? r.serves == (cloud ? strategy::cloud : strategy::edge)
-                                          : r.serves == strategy::split && cloud == (r.kind == role::verifier);
+                 : r.kind == role::verifier ? r.serves == strategy::split && cloud
+                                            : (r.serves == strategy::split || r.serves == strategy::hat) && !cloud;
     if (!fits)
       fail(r.at, "a " + what + " cannot run on " + n.name.value + ", " + (cloud ? "a cloud" : "an edge")
                    + " node: cloud nodes run generator (serves cloud) and verifier (split), edge nodes generator (edge) and "
-                     "drafter (split)");
+                     "drafter (split or hat)");
     else if (r.kind == role::drafter && !peer_verifies(n))
-      fail(r.at, n.name.value + " drafts for split, but no cloud node that it links to has a verifier: add the role "
+      fail(r.at, n.name.value + " drafts for " + std::string(to_string(r.serves)) + ", but no cloud node that it links to has a verifier: add the role "
                                 "`verifier` there, and a link");
   }
 

@@ -34,7 +34,57 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::middle() cons
   return std::pair(stages[0].first, stages[0].last);
 }
 
+std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::gap_from(std::uint64_t split) const {
+  if (split == 0)
+    return gap();
+  bool begins = std::any_of(stages.begin(), stages.end(), [&](const stage& s) { return s.kind == stage_kind::layers && s.first == split; });
+  if (stages.front().kind != stage_kind::embedding || stages.back().kind != stage_kind::head || split >= layers()
+      || (!begins && gap() != std::pair(static_cast<std::uint32_t>(split), layers())))
+    return std::nullopt;
+  return std::pair(static_cast<std::uint32_t>(split), layers());
+}
+
+std::uint32_t model_part::stages_before(std::uint32_t first) const {
+  return static_cast<std::uint32_t>(std::count_if(stages.begin(), stages.end() - 1, [&](const stage& s) {
+    return s.kind == stage_kind::embedding || s.last <= first;
+  }));
+}
+
+std::string model_part::text() const {
+  auto all = stages;
+  if (adapter)
+    all.insert(all.end() - 1, {stage_kind::adapter, adapter->split(), adapter->split()});
+  return models::describe(all);
+}
+
 std::optional<model_part> model_parts::of(const engine_entry& engine, problems& found) {
+  auto part = stages_of(engine, found);
+  if (part && engine.adapter && !add_adapter(*part, engine, found))
+    return std::nullopt;
+  return part;
+}
+
+bool model_parts::add_adapter(model_part& part, const engine_entry& engine, problems& found) {
+  try {
+    auto& adapter = adapters_[engine.adapter.value];
+    if (!adapter) {
+      adapter = std::make_shared<models::hf::adapter_folder>(engine.adapter.value);
+      adapter->check(*part.folder);
+    }
+    auto gap = part.gap();
+    if (!gap || gap->first != adapter->split())
+      throw models::bad_model(engine.adapter.value + ": the adapter stands behind " + std::to_string(adapter->split())
+                              + " layers, and engine `" + engine.name.value + "` holds " + models::describe(part.stages)
+                              + ": give it the stages embedding,0-" + std::to_string(adapter->split() - 1) + ",head");
+    part.adapter = adapter;
+    return true;
+  } catch (const std::exception& e) {
+    found.push_back({engine.adapter.at, e.what()});
+    return false;
+  }
+}
+
+std::optional<model_part> model_parts::stages_of(const engine_entry& engine, problems& found) {
   model_part part;
   try {
     auto& folder = folders_[engine.model.value];

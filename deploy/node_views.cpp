@@ -87,8 +87,9 @@ bool is_complete(const manifest& m, const node_view& n) {
     const auto* cloud = l.from.value == n.entry->name.value ? m.find(l.to.value) : nullptr;
     if (!cloud || cloud->machine != n.entry->machine)
       continue;  // another machine may start later
-    if (has(*n.entry, role::drafter) && has(*cloud, role::verifier) && !offers(n, strategy::split))
-      return false;
+    for (const auto& r : n.entry->roles)
+      if (r.kind == role::drafter && has(*cloud, role::verifier) && !offers(n, r.serves))
+        return false;
     if (has(*cloud, role::generator) && !offers(n, strategy::cloud))
       return false;
   }

@@ -19,14 +19,16 @@ model_part part_of(const manifest& m, const engine_entry& e, model_parts& parts)
   throw bad_manifest(m.file, std::move(found));
 }
 
-/// @param whole what the manifest names; nullptr: load `cut`
-engine_config make_engine(const engine_entry& e, std::shared_ptr<const models::hf::model_folder> whole, const fs::path& cut) {
+/// @param cut the folder of its stages, when they are not what the manifest's folder holds
+engine_config make_engine(const engine_entry& e, const model_part& part, const fs::path& cut) {
+  auto whole = part.cut ? nullptr : part.folder;
   engine_config c;
   c.name = e.name.value;
   models::shard_options options;
   options.compute = e.compute;
   options.kv_bytes = e.kv_mb * 1024 * 1024;
   options.progress = progress_line();
+  options.adapter = part.adapter;
   c.make = [whole, cut, options, reference = e.reference, rows = c.batch_rows] {
     auto folder = whole ? whole : std::make_shared<const models::hf::model_folder>(cut, options.progress);
     models::check_memory(*folder, options, rows);
@@ -57,12 +59,17 @@ role_config make_role(const role_entry& r, const engine_entry& e, const model_pa
   c.serves = r.serves;
   c.engine = r.engine.value;
   c.model_digest = part.folder->digest();
-  auto cloud_part = r.kind == role::drafter ? part.gap() : r.kind == role::verifier ? part.middle() : std::nullopt;
+  auto cloud_part = r.kind == role::drafter ? part.gap_from(r.split.value) : r.kind == role::verifier ? part.middle() : std::nullopt;
   std::tie(c.first_layer, c.last_layer) = cloud_part.value_or(std::pair(0u, 0u));
   c.hidden = part.folder->config().hidden_size;
   c.compute = e.compute == dtype::f64 ? dtype::f64 : dtype::f32;  // rows of a shard with bf16 weights are f32
-  c.stages = models::describe(part.stages);
-  c.stage_count = static_cast<std::uint32_t>(part.stages.size());
+  c.stages = part.text();
+  c.stage_count = static_cast<std::uint32_t>(part.stages.size()) + (part.adapter ? 1 : 0);
+  c.input_stages = r.kind == role::drafter ? part.stages_before(c.first_layer) : 0;
+  c.draft = r.draft;
+  c.wire = r.wire;
+  c.chunk_rows = r.chunk_rows;
+  c.warm_up = r.kind == role::verifier;
   return c;
 }
 
@@ -156,7 +163,7 @@ void add_links(const manifest& m, const node_entry& n, node_config& c) {
 void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir& dir, model_parts& parts, node_config& c) {
   for (const auto& e : n.engines) {
     auto part = part_of(m, e, parts);
-    c.engines.push_back(make_engine(e, part.cut ? nullptr : part.folder, dir.part(n.name.value, e.name.value)));
+    c.engines.push_back(make_engine(e, part, dir.part(n.name.value, e.name.value)));
     for (const auto& r : n.roles)
       if (r.engine.value == e.name.value) {
         auto& made = c.roles.emplace_back(make_role(r, e, part));

@@ -27,15 +27,26 @@ struct folder_checker {
   void fail(mark at, std::string text) { found.push_back({at, std::move(text)}); }
 
   void role_fits(const role_entry& r, const model_part& part) {
-    auto holds = "engine `" + r.engine.value + "` holds " + models::describe(part.stages);
+    auto holds = "engine `" + r.engine.value + "` holds " + part.text();
     if (r.kind == role::generator && !part.whole())
       fail(r.engine.at, holds + ": a generator needs the whole model");
-    if (r.kind == role::drafter && !part.gap())
+    if (r.kind == role::drafter && r.split.value > 0 && !part.gap_from(r.split.value))
+      fail(r.split.at, holds + ": `split: " + std::to_string(r.split.value) + "` needs a stage that begins with that layer");
+    else if (r.kind == role::drafter && !part.gap_from(r.split.value))
       fail(r.engine.at, holds + ": a drafter needs embedding, the first layers and head, and leaves the other layers to "
                                 "the cloud, e.g. stages: embedding,0-0,head");
+    else if (r.kind == role::drafter && r.serves == strategy::hat && !drafts(r, part))
+      fail(r.engine.at, holds + ": to draft for hat it needs an `adapter` (`virga train adapter` makes one), or the cloud's layers "
+                                "too, with `split`");
     if (r.kind == role::verifier && !part.middle())
       fail(r.engine.at, holds + ": a verifier needs decoder layers and nothing else, e.g. stages: 1-"
                           + std::to_string(part.layers() - 1));
+  }
+
+  /// Something stands between the input stages and the head.
+  static bool drafts(const role_entry& r, const model_part& part) {
+    auto before = part.stages_before(part.gap_from(r.split.value)->first);
+    return part.adapter || before + 1 < part.stages.size();
   }
 
   /// What a role is done with, for comparing.
@@ -112,14 +123,15 @@ struct folder_checker {
   /// Drafter and verifier hold two parts of one model, and compute alike.
   void completes(const node_entry& device, const role_entry& drafter, const node_entry& cloud, const role_entry& verifier) {
     const auto d = own(device, drafter), c = whole(cloud, verifier);
-    if (!d || !c || !d->part.gap() || !c->layers)
+    const auto gap = d ? d->part.gap_from(drafter.split.value) : std::nullopt;
+    if (!d || !c || !gap || !c->layers)
       return;
     const auto pair = d->who + " and " + c->who;
     if (d->part.folder->digest() != c->part.folder->digest())
       fail(drafter.at, pair + " come from different models (" + d->part.folder->digest().substr(0, 12) + " and "
                          + c->part.folder->digest().substr(0, 12) + "): cut both from one folder");
-    else if (d->part.gap() != c->layers)
-      fail(drafter.at, pair + " do not complete each other: the device leaves " + layers_text(*d->part.gap())
+    else if (gap != c->layers)
+      fail(drafter.at, pair + " do not complete each other: the device leaves " + layers_text(*gap)
                          + " to the cloud, which holds " + layers_text(*c->layers) + ": make them the same");
     else if (d->compute != c->compute)
       fail(drafter.at, pair + " compute in " + std::string(to_string(d->compute)) + " and "

@@ -145,15 +145,17 @@ payload read(wire::Generate::Reader in) {
 payload read(wire::OpenSession::Reader in) {
   return open_session{text(in.getModelDigest(), "openSession.modelDigest"), in.getFirstLayer(), in.getLastLayer(),
                       in.getHidden(), read_dtype(in.getWire()), in.getPromptTokens(), in.getMaxTokens(),
-                      text(in.getRequestId(), "openSession.requestId")};
+                      text(in.getRequestId(), "openSession.requestId"), in.getUpBytesPerS()};
 }
 
 payload read(wire::Verify::Reader in, reading& r) {
-  return verify{in.getBase(), number<rows_wanted>(in.getWant(), 3, "verify.want"), read_tensor(in.getRows(), r)};
+  return verify{in.getBase(), number<rows_wanted>(in.getWant(), 3, "verify.want"), read_tensor(in.getRows(), r),
+                in.getUpBytesPerS()};
 }
 
 payload read(wire::Verified::Reader in, reading& r) {
-  return verified{in.getBase(), read_tensor(in.getRows(), r), work_times{in.getQueueUs(), in.getComputeUs()}};
+  return verified{in.getBase(), read_tensor(in.getRows(), r), work_times{in.getQueueUs(), in.getComputeUs()},
+                  in.getBatchRows(), in.getChunkRows()};
 }
 
 scored_token read(wire::Tokens::Scored::Reader in) {
@@ -247,7 +249,8 @@ payload read(wire::Frame::Payload::Reader in, reading& r) {
     case kind::VERIFY: return read(in.getVerify(), r);
     case kind::CLOSE_SESSION: return close_session{};
     case kind::CANCEL: return cancel{};
-    case kind::OPENED: return opened{in.getOpened().getLength(), in.getOpened().getKvTokens()};
+    case kind::OPENED:
+      return opened{in.getOpened().getLength(), in.getOpened().getKvTokens(), in.getOpened().getChunkRows()};
     case kind::VERIFIED: return read(in.getVerified(), r);
     case kind::TOKENS: return read(in.getTokens());
     case kind::OUTCOME: return read(in.getOutcome());

@@ -136,6 +136,7 @@ struct open_session {
   std::uint32_t prompt_tokens = 0;
   std::uint32_t max_tokens = 0;
   std::string request_id;         ///< the client's, for the cloud's logs
+  std::uint64_t up_bytes_per_s = 0;  ///< the device's uplink as measured; 0: not yet
 };
 
 /// Which rows come back.
@@ -147,6 +148,7 @@ struct verify {
   std::uint64_t base = 0;
   rows_wanted want = rows_wanted::last;
   tensor rows;  ///< [count, hidden]
+  std::uint64_t up_bytes_per_s = 0;  ///< the device's uplink as measured; 0: not yet
 };
 
 /// To any role: forget the session and free what it holds. Safe to repeat; not answered.
@@ -160,6 +162,7 @@ struct cancel {};
 struct opened {
   std::uint64_t length = 0;     ///< positions the role already holds for this session
   std::uint64_t kv_tokens = 0;  ///< positions it is ready to hold
+  std::uint32_t chunk_rows = 0; ///< positions of a prompt that are best sent at once now; 0: no opinion
 };
 
 /// Where the time of one piece of work went, measured with one process's steady clock.
@@ -173,6 +176,8 @@ struct verified {
   std::uint64_t base = 0;
   tensor rows;
   work_times times;
+  std::uint32_t batch_rows = 0;  ///< rows of all sessions that ran together
+  std::uint32_t chunk_rows = 0;  ///< as in `opened`, as it is now
 };
 
 /// A token and its natural log-probability in the model's own distribution: before bias, penalties and temperature.

@@ -149,12 +149,14 @@ void write(union_builder u, const open_session& x, const tensor_piece&) {
   out.setPromptTokens(x.prompt_tokens);
   out.setMaxTokens(x.max_tokens);
   out.setRequestId(text(x.request_id, "openSession.requestId"));
+  out.setUpBytesPerS(x.up_bytes_per_s);
 }
 
 void write(union_builder u, const verify& x, const tensor_piece& piece) {
   auto out = u.initVerify();
   out.setBase(x.base);
   out.setWant(number(x.want));
+  out.setUpBytesPerS(x.up_bytes_per_s);
   write_tensor(out.initRows(), x.rows, piece);
 }
 
@@ -162,6 +164,7 @@ void write(union_builder u, const opened& x, const tensor_piece&) {
   auto out = u.initOpened();
   out.setLength(x.length);
   out.setKvTokens(x.kv_tokens);
+  out.setChunkRows(x.chunk_rows);
 }
 
 void write(union_builder u, const verified& x, const tensor_piece& piece) {
@@ -169,6 +172,8 @@ void write(union_builder u, const verified& x, const tensor_piece& piece) {
   out.setBase(x.base);
   out.setQueueUs(x.times.queue_us);
   out.setComputeUs(x.times.compute_us);
+  out.setBatchRows(x.batch_rows);
+  out.setChunkRows(x.chunk_rows);
   write_tensor(out.initRows(), x.rows, piece);
 }
 

@@ -81,6 +81,7 @@ private:
   bool stepping_ = false;      // between begin and end
   time_point begun_{};
   std::vector<ran> results_;   // of the step between begin and end
+  std::uint32_t batch_rows_ = 0;  // of that step
   std::uint64_t steps_ = 0;
   std::uint64_t rows_ = 0;
 };

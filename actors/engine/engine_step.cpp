@@ -31,6 +31,7 @@ void engine_state::begin_step() {
   std::uint64_t rows = 0;
   for (const auto& work : batch)
     rows += rows_of(work.seg);
+  batch_rows_ = static_cast<std::uint32_t>(rows);
   auto answers = runner->run(std::move(batch));
   for (std::size_t i = 0; i < ids.size(); ++i)
     results_.push_back({ids[i], std::move(answers[i])});
@@ -95,7 +96,7 @@ void engine_state::deliver(std::uint64_t id, segment_answer& answer) {
   } else if (job.run) {
     advance(id, job, *answer);
   } else {
-    reply_to(job.reply, job.hdr, stepped{std::move(*answer), job.times});
+    reply_to(job.reply, job.hdr, stepped{std::move(*answer), job.times, batch_rows_});
     jobs_.erase(it);
   }
 }

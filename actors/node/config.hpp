@@ -4,6 +4,7 @@
 #include "actors/interfaces.hpp"
 #include "actors/link/shape.hpp"
 #include "actors/planted.hpp"
+#include "actors/roles/draft_config.hpp"
 #include "models/chat_template.hpp"
 #include "models/make_shard.hpp"
 #include "models/tokenizer.hpp"
@@ -72,6 +73,11 @@ struct role_config {
   std::uint32_t hidden = 0;
   dtype compute = dtype::f32;
   std::uint32_t stage_count = 0;      ///< stages of its engine's shard
+  std::uint32_t input_stages = 0;     ///< of a drafter: those before the cloud's part; 0: all but the head
+  draft_config draft{};               ///< of a drafter
+  std::optional<dtype> wire{};        ///< of a drafter's hidden rows on the link; none: `compute`
+  std::uint32_t chunk_rows = 512;     ///< of a verifier: rows of a prompt in one step at most, others get their turn between; 0: all
+  bool warm_up = false;               ///< of a verifier: times batches of many sizes before there are devices
   std::string stages;                 ///< for people: "embedding, layers 0-1, head"
   planted_bug planted = planted_bug::none;
 };
@@ -124,7 +130,6 @@ struct session_config {
   std::uint32_t max_sessions = 256;  ///< more: ec::queue_full
   /// How long a session waits for a lost peer to come back before it gives up with ec::peer_unreachable.
   caf::timespan patience = std::chrono::milliseconds(1500);
-  std::uint32_t prefill_rows = 512;  ///< hidden rows of one `verify` of a prompt at most
   planted_bug planted = planted_bug::none;
 };
 

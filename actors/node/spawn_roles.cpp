@@ -95,7 +95,7 @@ child* node_state::spawn_source(const role_config& c, engine_entry& e, const std
     if (c.kind == role::generator)
       return token_source{self->spawn(make_generator, generator_options{c, incarnation, config.name}, engine{e.stub})};
     const auto peer = config.links.empty() ? std::string("the peer") : config.links.front().peer_node;
-    drafter_options options{c, config.sessions, incarnation, config.name, {peer, layers_text(c)}};
+    drafter_options options{c, incarnation, config.name, {peer, layers_text(c)}};
     return token_source{self->spawn(make_drafter, std::move(options), engine{e.stub}, verifier{remote_verifier_})};
   });
   return &run;

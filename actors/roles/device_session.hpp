@@ -1,74 +1,161 @@
-// actors/roles/device_session.hpp: the bookkeeping of one request on the device side of `split`: which tokens go
-// through the input stages next, what the cloud is asked, what its rows mean. A plain class; the DRAFTER carries it.
+// actors/roles/device_session.hpp: the bookkeeping of one request on the device side of `split` and `hat`: what goes through the
+// device's stages next, what the cloud is asked, what its rows mean. Events go in, actions come out; the DRAFTER carries them.
 //
-//   next_input -> (input stages) -> on_input -> (middle, in the cloud) -> on_deep -> (head) -> on_choice
-//        ^                                          | more of the prompt               | a new token
-//        +------------------------------------------+----------------------------------+
+//   prompt:  input stages -> chunk to the cloud ... -> its last deep row -> head -> the first token
+//   round:   draft d1..dk from the pending token -> their k+1 rows to the cloud -> deep rows -> head -> g0..gk
+//            the first a drafts that equal g stand; d1..da and ga are emitted, ga is the next pending token
+//   between: guesses: how the next round would begin if (a, ga) were this or that; one that comes true is its draft
 //
-// Without drafting each round feeds what is committed and not yet fed: the prompt in chunks, then one token at a time.
-// Source: HAT (arXiv 2503.18989), U-shaped split: head and tail on the device, tokens never leave it.
+// Without drafting k is 0: `split`. Caches are cropped by the base that the next step names, on both sides.
+// Source: HAT (arXiv 2503.18989), drafting, verification and parallel drafting; tokens never leave the device.
 #pragma once
 
-#include "messages/types.hpp"
+#include "actors/calls.hpp"
+#include "actors/roles/draft.hpp"
+#include "actors/roles/draft_config.hpp"
 
-#include <optional>
+#include <map>
 
 namespace virga {
 
 class device_session {
 public:
-  struct input_work {
-    std::uint64_t base;
-    std::vector<token_id> ids;
+  /// Stages of the device's shard: input stages [0, input_last], the bridge (an adapter, or layers that the cloud has too)
+  /// between them and the head.
+  struct layout {
+    std::uint32_t input_last = 1;
+    std::uint32_t head = 2;
+    std::uint32_t context = UINT32_MAX;  ///< positions
+    bool bridged() const { return head > input_last + 1; }
   };
-  struct middle_work {
-    std::uint64_t base;
-    rows_wanted want;  ///< last for the rows that end what is committed, else none
+  /// What suits now; the drafter renews it before events.
+  struct plan {
+    std::uint32_t most = 0;          ///< tokens of the next draft
+    std::uint32_t hidden_steps = 0;  ///< draft steps that a round's waiting has time for; 0: no guesses
+    std::uint32_t chunk_rows = 512;
   };
-  struct progress {
-    std::optional<std::uint64_t> position;  ///< of the emitted token among the answer's; none: it was a stop token
+  struct device_work {
+    std::uint32_t ticket = 0;  ///< from 2 on
+    engine_step step;  ///< without its owner
+    bool drafts = false;  ///< a step of the draft that the answer waits for
+  };
+  struct cloud_work {
+    std::uint32_t ticket = 0;
+    verify ask;
+  };
+  enum class guess : std::uint8_t { none, bonus, last };
+  struct round_report {
+    std::uint32_t drafted = 0, accepted = 0;
+    guess came_true = guess::none;
+  };
+  struct actions {
+    std::vector<device_work> device;
+    std::vector<cloud_work> cloud;
+    std::optional<tokens> piece;         ///< emitted now
+    std::optional<round_report> round;   ///< that ended now
     finish_reason finish = finish_reason::none;
   };
 
-  /// @param chunk_rows positions of one round at most
-  device_session(complete work, std::uint32_t chunk_rows);
+  device_session(complete work, draft_config how, layout stages);
 
-  /// Continues an older placement of the same request: what both have in common stays fed.
+  /// The caches of this placement are not what was thought: the next one begins anew.
+  void lose_caches() { fed_ = 0; }
+
+  /// Continues an older placement of the same request: what both have in common stays in the device's caches.
   void take_over(const device_session& older);
 
-  /// Both caches hold at least so many positions: the rest goes through again.
-  void roll_back(std::uint64_t length);
+  /// Begins, or goes on: the cloud holds so many positions, of a new session 0.
+  actions begin(std::uint64_t cloud_length);
 
-  /// Positions that went through all stages.
+  /// A device step came back. One that nobody waits for any more is ignored.
+  actions on_device(std::uint32_t ticket, models::segment_result& result);
+
+  /// The cloud's rows came back: none, the last one, or one for each asked.
+  actions on_cloud(std::uint32_t ticket, tensor rows);
+
+  bool expects(std::uint32_t ticket) const { return device_.contains(ticket) || cloud_.contains(ticket); }
+  /// Rows that the answer to this ticket must have.
+  std::uint32_t rows_expected(std::uint32_t ticket) const;
+
+  void set(const plan& p) { plan_ = p; }
+  /// Both caches surely hold these positions of the committed tokens.
   std::uint64_t fed() const { return fed_; }
-
-  /// The committed positions that go through the model next; never empty.
-  input_work next_input();
-
-  /// The shallow rows of next_input() are there: how the cloud shall run them.
-  middle_work on_input() const;
-
-  /// The cloud has run them. @returns the position whose deep row the head needs, or none: call next_input() again
-  std::optional<std::uint64_t> on_deep();
-
-  /// The head has chosen the next token.
-  progress on_choice(token_id id);
-
   const sampling& choose() const { return work_.choose; }
-  /// Where the next choice looks back: all that is committed, else nothing.
-  std::vector<token_id> context() const { return work_.choose.looks_back() ? work_.prompt : std::vector<token_id>{}; }
-  /// How many of these are the prompt, for penalties.
-  std::uint32_t context_prompt() const { return prompt_tokens() - work_.answered; }
   std::uint32_t emitted() const { return emitted_; }
   std::uint32_t prompt_tokens() const { return static_cast<std::uint32_t>(work_.prompt.size()) - emitted_; }
   std::uint32_t max_tokens() const { return work_.max_tokens; }
+  /// Everything committed: prompt and answer.
+  const std::vector<token_id>& committed() const { return work_.prompt; }
 
 private:
+  enum class kind : std::uint8_t { input, bridge, draft_step, guess_step, head };
+  struct device_ticket {
+    kind what = kind::input;
+    std::uint32_t branch = 0;  ///< of a guess
+    std::uint32_t count = 0;   ///< of input
+  };
+  struct cloud_ticket {
+    std::uint32_t count = 0;
+    rows_wanted want = rows_wanted::none;
+  };
+  /// A way in which the round could end.
+  struct guess_line {
+    draft line;
+    branch_point from;
+    std::uint32_t accepted = 0;
+    guess reading = guess::none;
+    std::uint32_t steps = 0;
+    bool waits = false;  ///< for a step
+  };
+
+  std::uint64_t length() const { return work_.prompt.size(); }
+  bool drafting() const { return how_.most > 0 && stages_.bridged(); }
+
+  // device_session.cpp: prompt, tickets, caches
+  void next_chunk(actions& out);
+  void on_input(actions& out, const device_ticket& t, tensor rows);
+  void run_bridge(actions& out, bool through_head);
+  engine_step device_step(std::uint32_t first, std::uint32_t last, std::uint64_t base);
+  void ask_device(actions& out, device_ticket t, engine_step step);
+  void ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows);
+  void crop(std::uint64_t length);
+
+  // device_rounds.cpp: drafts, guesses, verdicts
+  void draft_on(actions& out);
+  engine_step step_of(const draft& line, const std::vector<token_id>& before);
+  void on_draft_step(actions& out, models::segment_result& result);
+  void send_round(actions& out);
+  void guess_last(actions& out);
+  void guess_bonus(actions& out, const models::choice& chosen);
+  void add_guess(actions& out, guess reading, std::uint32_t accepted, token_id first);
+  void step_guess(actions& out, guess_line& g);
+  void on_guess_step(actions& out, std::uint32_t branch, models::segment_result& result);
+  void run_head(actions& out, tensor rows);
+  void on_choices(actions& out, const std::vector<models::choice>& choices);
+  void emit(actions& out, const std::vector<models::choice>& choices, std::uint32_t accepted);
+  void next_round(actions& out, std::uint32_t accepted, token_id pending);
+  void adopt(guess_line g);
+  void forget_guesses(std::uint32_t kept);
+  draft_end end_for(std::uint64_t position, std::uint32_t emitted) const;
+
   complete work_;  ///< its prompt grows by the emitted tokens: all that is committed
-  std::uint32_t chunk_rows_;
+  draft_config how_;
+  layout stages_;
+  plan plan_;
+  std::uint64_t input_ = 0;   ///< positions through the input stages, in the prompt
+  std::uint64_t bridge_ = 0;  ///< positions through the bridge
   std::uint64_t fed_ = 0;
-  std::uint64_t flying_ = 0;  ///< positions of the current round
-  std::uint32_t emitted_ = 0;
+  tensor lag_;                ///< rows of the positions from bridge_ on that the bridge has not seen
+  std::uint32_t in_flight_ = 0;  ///< chunks at the cloud
+  bool input_waits_ = false;
+  std::optional<draft> current_;
+  bool verified_ = false;     ///< the round's deep rows are there
+  std::map<std::uint32_t, guess_line> guesses_;  ///< by branch
+  std::uint32_t main_ = 0, last_branch_ = 0;
+  std::vector<std::uint32_t> drop_;  ///< branches to free with the next step
+  std::uint32_t last_ticket_ = 1, emitted_ = 0;
+  std::map<std::uint32_t, device_ticket> device_;
+  std::map<std::uint32_t, cloud_ticket> cloud_;
 };
 
 } // namespace virga

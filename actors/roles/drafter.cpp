@@ -2,6 +2,8 @@
 
 #include "actors/answers.hpp"
 #include "actors/curable.hpp"
+#include "actors/guarded.hpp"
+#include "models/wire_rows.hpp"
 
 #include <algorithm>
 
@@ -18,36 +20,63 @@ constexpr auto sweep = std::chrono::seconds(1);
 
 drafter_state::drafter_state(drafter_actor::pointer self_ptr) : self(self_ptr) {}
 
+void drafter_state::set(drafter_options o) {
+  options = std::move(o);
+  auto& mine = options.config;
+  if (mine.input_stages == 0)
+    mine.input_stages = mine.stage_count - 1;
+  pace_.emplace(mine.draft, models::row_bytes(wire(), mine.hidden));
+}
+
 void drafter_state::begin(call<complete>& c) {
+  auto& mine = options.config;
   auto request_id = c.body.request_id;
-  work fresh{c.hdr, c.reply, {std::move(c.body), options.sessions.prefill_rows}, 0, {}, {}, {}};
+  auto context = mine.view.context > 0 ? mine.view.context : UINT32_MAX;
+  work fresh{c.hdr, c.reply, {std::move(c.body), mine.draft, {mine.input_stages - 1, mine.stage_count - 1, context}}};
   if (auto old = works_.find(c.hdr.session); old != works_.end()) {
     fresh.bookkeeping.take_over(old->second.bookkeeping);
     fresh.resumes = fresh.bookkeeping.fed() > 0;
     works_.erase(old);
   }
   auto& w = works_.emplace(c.hdr.session, std::move(fresh)).first->second;
-  auto& mine = options.config;
-  open_session ask{mine.model_digest, mine.first_layer, mine.last_layer, mine.hidden, mine.compute,
-                   w.bookkeeping.prompt_tokens(), w.bookkeeping.max_tokens(), std::move(request_id)};
-  self->send(cloud, call<open_session>{next_unit(w), std::move(ask), sink{self}});
+  open(w, std::move(request_id));
   // A new session does not wait for `opened`: the first rows follow at once, and order is kept on the way. A refusal comes
   // before theirs.
-  if (!w.resumes)
-    run_input(w);
+  if (!w.resumes) {
+    w.bookkeeping.set(pace_->plan());
+    carry(w, w.bookkeeping.begin(0));
+  }
+}
+
+void drafter_state::open(work& w, std::string request_id) {
+  auto& mine = options.config;
+  open_session ask{mine.model_digest, mine.first_layer, mine.last_layer, mine.hidden, wire(),
+                   w.bookkeeping.prompt_tokens(), w.bookkeeping.max_tokens(), std::move(request_id)};
+  ask.up_bytes_per_s = pace_->up_bytes_per_s();
+  self->send(cloud, call<open_session>{call_header(w, open_unit), std::move(ask), sink{self}});
 }
 
 void drafter_state::on_opened(work& w, const opened& by) {
-  if (!std::exchange(w.resumes, false))
-    return;
-  w.bookkeeping.roll_back(by.length);
-  run_input(w);
+  pace_->on_suggestion(by.chunk_rows);
+  if (std::exchange(w.resumes, false))
+    carry(w, w.bookkeeping.begin(by.length));
 }
 
-header drafter_state::next_unit(work& w) {
+header drafter_state::call_header(work& w, std::uint32_t ticket) {
   auto hdr = w.hdr;
-  hdr.unit = ++w.unit;
+  hdr.unit = ticket;
+  w.sent[ticket] = self->clock().now();
   return hdr;
+}
+
+/// @returns seconds since the call
+double drafter_state::answered(work& w, std::uint32_t ticket) {
+  auto at = w.sent.find(ticket);
+  if (at == w.sent.end())
+    return 0;
+  auto took = std::chrono::duration<double>(self->clock().now() - at->second).count();
+  w.sent.erase(at);
+  return took;
 }
 
 void drafter_state::on_answer(answer& a) {
@@ -55,90 +84,89 @@ void drafter_state::on_answer(answer& a) {
   if (it == works_.end() || it->second.hdr.epoch != a.hdr.epoch || it->second.parked)
     return;
   auto& w = it->second;
-  if (a.hdr.unit != w.unit && a.hdr.unit != open_unit)
-    return;
   w.wire.bytes_up += a.wire.bytes_up;
   w.wire.bytes_down += a.wire.bytes_down;
+  pace_->on_link(a.wire);
+  if (a.hdr.unit != open_unit && !w.bookkeeping.expects(a.hdr.unit)) {
+    w.sent.erase(a.hdr.unit);  // of a guess that nobody needs any more
+    return;
+  }
+  w.bookkeeping.set(pace_->plan());
   if (auto* why = std::get_if<failure>(&a.body))
     return give_up(w, std::move(*why));
   if (auto* by = std::get_if<opened>(&a.body))
     return on_opened(w, *by);
   if (auto* done = std::get_if<stepped>(&a.body))
-    return on_stepped(w, *done);
+    return on_stepped(w, a.hdr.unit, *done);
   if (auto* rows = std::get_if<verified>(&a.body))
-    return on_verified(w, *rows);
+    return on_verified(w, a.hdr.unit, *rows);
   give_up(w, {ec::internal, 0, "an answer of the wrong kind"});
 }
 
-void drafter_state::run_input(work& w) {
-  auto in = w.bookkeeping.next_input();
-  engine_step step;
-  step.owner = options.incarnation;
-  step.last_stage = options.config.stage_count - 2;
-  step.base = in.base;
-  step.tokens = std::move(in.ids);
-  step.want.rows = rows_wanted::all;
-  self->send(model, call<engine_step>{next_unit(w), std::move(step), sink{self}});
-}
-
-void drafter_state::on_stepped(work& w, stepped& done) {
+void drafter_state::on_stepped(work& w, std::uint32_t ticket, stepped& done) {
+  auto took = answered(w, ticket);
+  if (w.draft_steps.erase(ticket) > 0)
+    pace_->on_draft_step(took);
   w.end.queue_us += done.times.queue_us;
   w.end.compute_us += done.times.compute_us;
-  if (!done.result.choices.empty())
-    return on_choice(w, done.result.choices.front());
-  send_rows(w, std::move(done.result.rows));
+  carry(w, w.bookkeeping.on_device(ticket, done.result));
 }
 
-void drafter_state::send_rows(work& w, tensor rows) {
-  auto how = w.bookkeeping.on_input();
-  w.sent_at = self->clock().now();
-  self->send(cloud, call<verify>{next_unit(w), verify{how.base, how.want, std::move(rows)}, sink{self}});
-}
-
-void drafter_state::count_round_trip(work& w, const work_times& cloud_times) {
-  auto took = std::chrono::duration_cast<std::chrono::microseconds>(self->clock().now() - w.sent_at).count();
-  auto busy = static_cast<std::int64_t>(cloud_times.queue_us + cloud_times.compute_us);
+void drafter_state::count_round_trip(work& w, double took_s, const work_times& cloud_times) {
+  auto busy = cloud_times.queue_us + cloud_times.compute_us;
+  auto took = static_cast<std::uint64_t>(took_s * 1e6);
   ++w.end.round_trips;
   w.end.queue_us += cloud_times.queue_us;
   w.end.compute_us += cloud_times.compute_us;
-  w.end.link_us += static_cast<std::uint64_t>(std::max<std::int64_t>(0, took - busy));
+  w.end.link_us += took > busy ? took - busy : 0;
 }
 
-void drafter_state::on_verified(work& w, verified& done) {
-  count_round_trip(w, done.times);
-  auto position = w.bookkeeping.on_deep();
-  if (!position)
-    return run_input(w);
-  if (done.rows.rows != 1 || done.rows.cols != options.config.hidden || done.rows.type != options.config.compute)
+void drafter_state::on_verified(work& w, std::uint32_t ticket, verified& done) {
+  count_round_trip(w, answered(w, ticket), done.times);
+  pace_->on_suggestion(done.chunk_rows);
+  auto expected = w.bookkeeping.rows_expected(ticket);
+  if (expected == 0)
+    return carry(w, w.bookkeeping.on_cloud(ticket, {}));
+  if (done.rows.rows != expected || done.rows.cols != options.config.hidden || done.rows.type != wire())
     return give_up(w, {ec::bad_tensor, 0, "the cloud's rows have the wrong shape or dtype"});
-  run_head(w, *position, std::move(done.rows));
+  pace_->on_round(done.batch_rows > 0 ? done.batch_rows : expected, done.times);
+  auto rows = guarded([&] { return models::converted(std::move(done.rows), options.config.compute); });
+  if (!rows)
+    return give_up(w, to_failure(rows.error()));
+  carry(w, w.bookkeeping.on_cloud(ticket, std::move(*rows)));
 }
 
-void drafter_state::run_head(work& w, std::uint64_t position, tensor row) {
-  engine_step step;
-  step.owner = options.incarnation;
-  step.first_stage = step.last_stage = options.config.stage_count - 1;
-  step.base = position;
-  step.rows = std::move(row);
-  step.want.tokens = rows_wanted::last;
-  step.want.choose = w.bookkeeping.choose();
-  step.want.top_n = w.bookkeeping.choose().top_logprobs;
-  step.want.context = w.bookkeeping.context();
-  step.want.prompt_tokens = w.bookkeeping.context_prompt();
-  self->send(model, call<engine_step>{next_unit(w), std::move(step), sink{self}});
+// -- actions -----------------------------------------------------------------------------------------------------------
+
+void drafter_state::carry(work& w, device_session::actions todo) {
+  if (todo.round)
+    pace_->on_verdict(*todo.round);
+  if (todo.piece)
+    reply_to(w.reply, w.hdr, std::move(*todo.piece), false);
+  if (todo.finish != finish_reason::none)
+    return finish(w, todo.finish);
+  for (auto& step : todo.device)
+    ask_device(w, step);
+  auto session = w.hdr.session;
+  for (auto& round : todo.cloud)
+    if (works_.contains(session))  // rows that cannot travel end the work
+      ask_cloud(w, round);
 }
 
-void drafter_state::on_choice(work& w, const models::choice& chosen) {
-  auto next = w.bookkeeping.on_choice(chosen.id);
-  if (next.position) {
-    tokens piece{*next.position, {chosen.id}, {}};
-    if (w.bookkeeping.choose().logprobs)
-      piece.logprobs.push_back(models::logprobs_of(chosen));
-    reply_to(w.reply, w.hdr, std::move(piece), false);
-  }
-  if (next.finish != finish_reason::none)
-    return finish(w, next.finish);
-  run_input(w);
+void drafter_state::ask_device(work& w, device_session::device_work& todo) {
+  todo.step.owner = options.incarnation;
+  if (todo.drafts)
+    w.draft_steps.insert(todo.ticket);
+  self->send(model, call<engine_step>{call_header(w, todo.ticket), std::move(todo.step), sink{self}});
+}
+
+void drafter_state::ask_cloud(work& w, device_session::cloud_work& todo) {
+  auto rows = guarded([&] { return models::converted(std::move(todo.ask.rows), wire()); });
+  if (!rows)
+    return give_up(w, to_failure(rows.error()));
+  todo.ask.rows = std::move(*rows);
+  todo.ask.up_bytes_per_s = pace_->up_bytes_per_s();
+  self->send(cloud, call<verify>{call_header(w, todo.ticket), std::move(todo.ask), sink{self}});
 }
 
 void drafter_state::finish(work& w, finish_reason reason) {
@@ -165,7 +193,7 @@ void drafter_state::give_up(work& w, failure why) {
 void drafter_state::park(work& w, ec why) {
   w.parked = true;
   if (why == ec::stale_position)  // a cache is shorter than it should be
-    w.bookkeeping.roll_back(0);
+    w.bookkeeping.lose_caches();
   schedule();
 }
 
@@ -207,7 +235,7 @@ void drafter_state::stop(const header& hdr) {
 drafter_actor::behavior_type make_drafter(drafter_actor::stateful_pointer<drafter_state> self, drafter_options options,
                                           engine model, verifier cloud) {
   auto& st = self->state;
-  st.options = std::move(options);
+  st.set(std::move(options));
   st.model = std::move(model);
   st.cloud = std::move(cloud);
   return {[&st](call<complete>& c) { st.begin(c); },

@@ -1,18 +1,20 @@
-// actors/roles/drafter.hpp: the device side of `split` (and of `hat`, which adds drafting): input and output stages here,
-// the middle at the VERIFIER. Tokens never leave the device; hidden states do (they can be inverted: not privacy).
+// actors/roles/drafter.hpp: the device side of `split` and of `hat`, which adds drafting: input and output stages here, the
+// middle at the VERIFIER. device_session decides, this carries: calls out, answers in, clocks.
+// Tokens never leave the device; hidden states do (they can be inverted: not privacy).
 // A lost link costs the positions that one side lost, not the prompt: both keep their caches, and the next placement goes on
 // from what both still hold.
 #pragma once
 
 #include "actors/node/config.hpp"
-#include "actors/roles/device_session.hpp"
+#include "actors/roles/draft_pace.hpp"
 #include "actors/roles/generator.hpp"
+
+#include <set>
 
 namespace virga {
 
 struct drafter_options {
   role_config config;
-  session_config sessions;
   std::uint64_t incarnation = 0;  ///< owner of its sequences in the engine
   std::string node;
   place cloud;                    ///< the peer and the layers it runs, for the outcome
@@ -29,6 +31,7 @@ struct drafter_state {
   void stop(const header& hdr);
   void on_answer(answer& a);
   void expire();
+  void set(drafter_options o);
 
   drafter_actor::pointer self;
   drafter_options options;
@@ -41,28 +44,31 @@ private:
     header hdr;
     sink reply;
     device_session bookkeeping;
-    std::uint32_t unit = 0;      ///< of the call it waits for
-    time_point sent_at{};        ///< when the cloud was asked
-    outcome end;                 ///< times, bytes and round trips so far
-    traffic wire;
+    std::map<std::uint32_t, time_point> sent{};  ///< when the calls were made that are not answered yet
+    std::set<std::uint32_t> draft_steps{};       ///< of these, those that the answer waits for
+    outcome end{};                               ///< times, bytes and round trips so far
+    traffic wire{};
     bool resumes = false;        ///< waits to hear how much the cloud still holds
     bool parked = false;         ///< its placement is lost; the caches wait for the next one
   };
-  header next_unit(work& w);
+  void open(work& w, std::string request_id);
   void on_opened(work& w, const opened& by);
-  void run_input(work& w);
-  void on_stepped(work& w, stepped& done);
-  void on_verified(work& w, verified& done);
-  void send_rows(work& w, tensor rows);
-  void run_head(work& w, std::uint64_t position, tensor row);
-  void on_choice(work& w, const models::choice& chosen);
-  void count_round_trip(work& w, const work_times& cloud_times);
+  void on_stepped(work& w, std::uint32_t ticket, stepped& done);
+  void on_verified(work& w, std::uint32_t ticket, verified& done);
+  void carry(work& w, device_session::actions todo);
+  void ask_device(work& w, device_session::device_work& todo);
+  void ask_cloud(work& w, device_session::cloud_work& todo);
+  header call_header(work& w, std::uint32_t ticket);
+  double answered(work& w, std::uint32_t ticket);
+  void count_round_trip(work& w, double took_s, const work_times& cloud_times);
   void finish(work& w, finish_reason reason);
   void give_up(work& w, failure why);
   void park(work& w, ec why);
   void schedule();
   void release(const work& w);
+  dtype wire() const { return options.config.wire.value_or(options.config.compute); }
 
+  std::optional<draft_pace> pace_;
   std::map<session_id, work> works_;
   bool ticking_ = false;
 };

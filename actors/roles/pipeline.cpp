@@ -1,6 +1,8 @@
 #include "actors/roles/pipeline.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/guarded.hpp"
+#include "models/wire_rows.hpp"
 
 namespace virga {
 
@@ -23,6 +25,16 @@ void pipeline_state::begin(call<T>& c) {
                                + std::to_string(c.body.last_layer) + " to the cloud, whose parts hold "
                                + std::to_string(options.first_layer) + " to " + std::to_string(options.last_layer)
                                + ": cut both from one model"});
+  if constexpr (std::is_same_v<T, verify>) {
+    at->second.wire = c.body.rows.type;
+    auto rows = guarded([&] { return models::converted(std::move(c.body.rows), options.compute); });
+    if (!rows)
+      return end(at, to_failure(rows.error()));
+    c.body.rows = std::move(*rows);
+    // To the parts the rows are as wide as they are between them; the uplink looks as much faster.
+    auto cols = c.body.rows.cols;
+    c.body.up_bytes_per_s *= models::row_bytes(options.compute, cols) / std::max<std::uint64_t>(models::row_bytes(at->second.wire, cols), 1);
+  }
   at->second.ask = std::move(c.body);
   send(at->second);
 }
@@ -34,11 +46,12 @@ void pipeline_state::send(walk& w) {
     auto body = *open;
     body.first_layer = part.first_layer;
     body.last_layer = part.last_layer;
+    body.wire = options.compute;
     return self->send(part.at, call<open_session>{w.hdr, std::move(body), sink{self}, w.from});
   }
   auto& whole = std::get<verify>(w.ask);
   const bool last = w.part + 1 == options.parts.size();
-  verify body{whole.base, last ? whole.want : rows_wanted::all, std::move(whole.rows)};
+  verify body{whole.base, last ? whole.want : rows_wanted::all, std::move(whole.rows), whole.up_bytes_per_s};
   self->send(part.at, call<verify>{w.hdr, std::move(body), sink{self}, w.from});
 }
 
@@ -61,17 +74,25 @@ void pipeline_state::take(walk_map::iterator at, opened& by) {
   auto& w = at->second;
   w.length = std::min(w.length, by.length);
   w.kv_tokens = std::min(w.kv_tokens, by.kv_tokens);
+  w.chunk_rows = std::max(w.chunk_rows, by.chunk_rows);
   if (!next(at))
-    end(at, opened{w.length, w.kv_tokens});
+    end(at, opened{w.length, w.kv_tokens, w.chunk_rows});
 }
 
 void pipeline_state::take(walk_map::iterator at, verified& by) {
   auto& w = at->second;
   w.times.queue_us += by.times.queue_us;
   w.times.compute_us += by.times.compute_us;
-  auto& rows = std::get<verify>(w.ask).rows = std::move(by.rows);
-  if (!next(at))
-    end(at, verified{by.base, std::move(rows), w.times});
+  w.batch_rows = std::max(w.batch_rows, by.batch_rows);
+  w.chunk_rows = std::max(w.chunk_rows, by.chunk_rows);
+  std::get<verify>(w.ask).rows = std::move(by.rows);
+  if (next(at))
+    return;
+  auto rows = guarded([&] { return models::converted(std::move(std::get<verify>(w.ask).rows), w.wire); });
+  if (rows)
+    end(at, verified{by.base, std::move(*rows), w.times, w.batch_rows, w.chunk_rows});
+  else
+    end(at, to_failure(rows.error()));
 }
 
 /// @returns false behind the last part

@@ -32,6 +32,7 @@ struct pipeline_options {
   std::uint32_t first_layer = 0;  ///< of the whole; the parts follow each other without a gap
   std::uint32_t last_layer = 0;
   std::vector<pipeline_part> parts;
+  dtype compute = dtype::f32;     ///< of the parts: rows travel between them unrounded
 };
 
 using pipeline_actor = verifier::extend_with<sink>;
@@ -58,6 +59,8 @@ private:
     std::uint64_t length = UINT64_MAX;       ///< the least of what the parts hold
     std::uint64_t kv_tokens = UINT64_MAX;
     work_times times{};
+    std::uint32_t batch_rows = 0, chunk_rows = 0;  ///< the largest of the parts
+    dtype wire = dtype::f32;  ///< of a verify, as the device sent it
   };
   using walk_map = std::map<call_key, walk>;
 

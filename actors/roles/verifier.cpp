@@ -1,6 +1,9 @@
 #include "actors/roles/verifier.hpp"
 
 #include "actors/answers.hpp"
+#include "actors/guarded.hpp"
+#include "actors/roles/draft.hpp"
+#include "models/wire_rows.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -9,6 +12,11 @@ namespace virga {
 namespace {
 
 constexpr auto sweep = std::chrono::seconds(1);
+
+/// The warm-up ends at batches of so many rows, or at the first that takes so long; a node starts in the meantime.
+constexpr std::uint32_t warm_up_rows = 2048;
+constexpr std::uint64_t warm_up_step_us = 300'000;
+constexpr auto warm_up_limit = std::chrono::seconds(20);
 
 template <class T>
 std::string text_of(const T& value) {
@@ -42,7 +50,15 @@ std::optional<failure> verifier_state::mismatch(const open_session& asked) const
     return f;
   if (auto f = differs("hidden size", asked.hidden, mine.hidden))
     return f;
-  return differs("dtype of the wire", to_string(asked.wire), to_string(mine.compute));
+  if (!can_travel_as(asked.wire))
+    return differs("dtype of the wire", to_string(asked.wire), to_string(mine.compute));
+  return std::nullopt;
+}
+
+/// Rows travel as they are computed or narrower: a wider dtype means that the device computes in another one.
+bool verifier_state::can_travel_as(dtype wire) const {
+  return wire == options.config.compute || (wire != dtype::f64 && wire != dtype::f32)
+         || (wire == dtype::f32 && options.config.compute == dtype::f64);
 }
 
 void verifier_state::open(call<open_session>& c) {
@@ -65,9 +81,11 @@ void verifier_state::open(call<open_session>& c) {
   auto length = it == sessions_.end() ? 0 : it->second.length;
   spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
                options.node);
-  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from};
+  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from, c.body.wire};
   schedule();
-  reply_to(c.reply, c.hdr, opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens});
+  reply_to(c.reply, c.hdr,
+           opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens,
+                  monitor_.suggest(models::row_bytes(c.body.wire, c.body.hidden), c.body.up_bytes_per_s)});
 }
 
 std::optional<failure> verifier_state::refuse(const held& h, const call<verify>& c) const {
@@ -76,11 +94,11 @@ std::optional<failure> verifier_state::refuse(const held& h, const call<verify>&
     return failure{ec::stale_epoch, h.hdr.epoch, "a newer placement of the session is open"};
   if (c.hdr.epoch > h.hdr.epoch)
     return failure{ec::unknown_session, 0, "this placement of the session was not opened"};
-  if (rows.type != options.config.compute || rows.cols != options.config.hidden || rows.rows == 0)
+  if (rows.type != h.wire || rows.cols != options.config.hidden || rows.rows == 0)
     return failure{ec::bad_tensor, 0,
                    "rows are " + std::to_string(rows.rows) + " x " + std::to_string(rows.cols) + " "
                      + std::string{to_string(rows.type)} + ", expected n x " + std::to_string(options.config.hidden)
-                     + " " + std::string{to_string(options.config.compute)}};
+                     + " " + std::string{to_string(h.wire)}};
   return std::nullopt;
 }
 
@@ -98,18 +116,35 @@ void verifier_state::run(call<verify>& c) {
     h.running[c.hdr.unit].reply = c.reply;
     return;
   }
-  h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply};
-  engine_step step;
-  step.owner = options.incarnation;
-  step.first_stage = 0;
-  step.last_stage = options.config.stage_count - 1;
-  step.base = c.body.base;
-  step.rows = std::move(c.body.rows);
-  step.want.rows = c.body.want;
-  self->send(model, call<engine_step>{c.hdr, std::move(step), sink{self}});
+  auto rows = guarded([&] { return models::converted(std::move(c.body.rows), options.config.compute); });
+  if (!rows)
+    return reply_to(c.reply, c.hdr, to_failure(rows.error()));
+  c.body.rows = std::move(*rows);
+  auto& r = h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply, c.body.up_bytes_per_s};
+  send_steps(c.hdr, r, c.body);
+}
+
+/// A long prompt in several steps, so that others get their turn between them. Of all but the last nothing comes back,
+/// unless every row is wanted.
+void verifier_state::send_steps(const header& hdr, round& r, verify& body) {
+  const auto most = options.config.chunk_rows > 0 ? options.config.chunk_rows : r.rows;
+  for (std::uint32_t at = 0; at < r.rows; at += most) {
+    engine_step step;
+    step.owner = options.incarnation;
+    step.first_stage = 0;
+    step.last_stage = options.config.stage_count - 1;
+    step.base = body.base + at;
+    const auto count = std::min(most, r.rows - at);
+    step.rows = count == r.rows ? std::move(body.rows) : some_rows(body.rows, at, count);
+    step.want.rows = at + count == r.rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
+    ++r.steps;
+    self->send(model, call<engine_step>{hdr, std::move(step), sink{self}});
+  }
 }
 
 void verifier_state::on_answer(answer& a) {
+  if (a.hdr.session == session_id{})
+    return on_warm_up(a);
   auto it = sessions_.find(a.hdr.session);
   if (it == sessions_.end() || it->second.hdr.epoch != a.hdr.epoch)
     return;
@@ -117,19 +152,73 @@ void verifier_state::on_answer(answer& a) {
   auto running = h.running.find(a.hdr.unit);
   if (running == h.running.end())
     return;
-  auto r = std::move(running->second);
+  auto& r = running->second;
+  auto why = take(h, r, a);
+  if (!why && r.steps > 0)
+    return;
+  auto reply = r.reply;
   h.running.erase(running);
-  if (auto* why = std::get_if<failure>(&a.body)) {
+  if (why) {
     h.length = 0;  // whatever is left of the cache, nothing of it is sure
-    return reply_to(r.reply, a.hdr, std::move(*why));
+    return reply_to(reply, a.hdr, std::move(*why));
   }
+  reply_to(reply, a.hdr, *h.last);
+}
+
+/// One step of a round came back; the last one makes its result.
+std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
+  if (auto* why = std::get_if<failure>(&a.body))
+    return std::move(*why);
   auto* done = std::get_if<stepped>(&a.body);
   if (done == nullptr)
-    return fail_to(r.reply, a.hdr, ec::internal, "the engine answered a step with something else");
+    return failure{ec::internal, 0, "the engine answered a step with something else"};
+  r.times.queue_us += done->times.queue_us;
+  r.times.compute_us += done->times.compute_us;
+  monitor_.on_step(r.rows, done->batch_rows, done->times);
+  if (done->result.rows.rows > 0)
+    append_rows(r.out, done->result.rows);
+  if (--r.steps > 0)
+    return std::nullopt;
+  auto rows = guarded([&] { return models::converted(std::move(r.out), h.wire); });
+  if (!rows)
+    return to_failure(rows.error());
   h.length = r.base + r.rows;
   h.last_unit = r.unit;
-  h.last = verified{r.base, std::move(done->result.rows), done->times};
-  reply_to(r.reply, a.hdr, *h.last);
+  h.last = verified{r.base, std::move(*rows), r.times, done->batch_rows,
+                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.up_bytes_per_s)};
+  return std::nullopt;
+}
+
+// -- before there are devices ------------------------------------------------------------------------------------------
+
+/// Batches of 1, 2, 4, ... rows, each twice: the first of a size pays for its memory.
+void verifier_state::warm_up(std::uint32_t run) {
+  engine_step step;
+  step.owner = options.incarnation;
+  step.last_stage = options.config.stage_count - 1;
+  step.rows = {options.config.compute, 1u << run / 2, options.config.hidden, {}};
+  step.rows.data.resize(step.rows.rows * models::row_bytes(step.rows.type, step.rows.cols));
+  header hdr;
+  hdr.unit = run;
+  hdr.deadline = self->clock().now() + warm_up_limit;
+  self->send(model, call<engine_step>{hdr, std::move(step), sink{self}});
+}
+
+void verifier_state::on_warm_up(answer& a) {
+  auto* done = std::get_if<stepped>(&a.body);
+  auto rows = 1u << a.hdr.unit / 2;
+  if (done != nullptr && a.hdr.unit % 2 == 1)
+    monitor_.on_warm_up(rows, done->times);
+  if (done != nullptr && rows < warm_up_rows && done->times.compute_us < warm_up_step_us)
+    return warm_up(a.hdr.unit + 1);
+  auto of_engine = a.hdr;
+  of_engine.incarnation = options.incarnation;
+  self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});
+}
+
+void verifier_state::start() {
+  if (options.config.warm_up)
+    warm_up(0);
 }
 
 bool verifier_state::is_foreign(const session_id& id, const std::string& from) const {
@@ -173,6 +262,7 @@ verifier_actor::behavior_type make_verifier(verifier_actor::stateful_pointer<ver
   auto& st = self->state;
   st.options = std::move(options);
   st.model = std::move(model);
+  st.start();
   return {[&st](call<open_session>& c) { st.open(c); },
           [&st](call<verify>& c) { st.run(c); },
           [&st](call<close_session>& c) { st.close(c.hdr, c.from); },

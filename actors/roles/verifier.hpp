@@ -5,6 +5,7 @@
 #pragma once
 
 #include "actors/node/config.hpp"
+#include "actors/roles/cloud_monitor.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -35,6 +36,7 @@ struct verifier_state {
   void close(const header& hdr, const std::string& from);
   void on_answer(answer& a);
   void expire();
+  void start();
 
   verifier_actor::pointer self;
   verifier_options options;
@@ -46,6 +48,10 @@ private:
     std::uint64_t base = 0;
     std::uint32_t rows = 0;
     sink reply;
+    std::uint64_t up_bytes_per_s = 0;
+    std::uint32_t steps = 0;  ///< of the engine that have not answered
+    work_times times{};
+    tensor out{};
   };
   struct held {
     header hdr;  ///< of the newest placement; its deadline bounds what is held
@@ -54,12 +60,19 @@ private:
     std::uint32_t last_unit = 0;
     std::uint64_t length = 0;      ///< positions that are surely in the cache
     std::string from{};            ///< the peer that opened it: to all others it is unknown
+    dtype wire = dtype::f32;       ///< of its rows in both directions
   };
   std::optional<failure> mismatch(const open_session& asked) const;
   std::optional<failure> refuse(const held& h, const call<verify>& c) const;
   bool is_foreign(const session_id& id, const std::string& from) const;
   void schedule();
+  void send_steps(const header& hdr, round& r, verify& body);
+  void warm_up(std::uint32_t run);
+  void on_warm_up(answer& a);
+  std::optional<failure> take(held& h, round& r, answer& a);
+  bool can_travel_as(dtype wire) const;
 
+  cloud_monitor monitor_{{}};
   std::map<session_id, held> sessions_;
   bool ticking_ = false;
 };

@@ -124,17 +124,20 @@ struct OpenSession {
   promptTokens @5 :UInt32;     # length of the prompt
   maxTokens @6 :UInt32;        # new tokens at most
   requestId @7 :Text;          # the client's X-Request-Id, for logs
+  upBytesPerS @8 :UInt64;      # the device's uplink; 0: not measured
 }
 
 struct Verify {
   base @0 :UInt64;   # absolute position of the first row
   want @1 :UInt8;    # virga::rows_wanted
   rows @2 :Tensor;   # [count, hidden]
+  upBytesPerS @3 :UInt64;   # the device's uplink; 0: not measured
 }
 
 struct Opened {
   length @0 :UInt64;     # positions already held for the session
   kvTokens @1 :UInt64;   # positions that can be held
+  chunkRows @2 :UInt32;  # positions of a prompt that are best sent at once; 0: no opinion
 }
 
 struct Verified {
@@ -142,6 +145,8 @@ struct Verified {
   rows @1 :Tensor;        # [count, hidden]
   queueUs @2 :UInt64;     # microseconds waiting for a batch
   computeUs @3 :UInt64;   # microseconds inside the shard
+  batchRows @4 :UInt32;   # rows of all sessions that ran together
+  chunkRows @5 :UInt32;   # as in Opened
 }
 
 struct Tokens {

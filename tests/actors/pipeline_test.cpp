@@ -46,7 +46,7 @@ verifier::behavior_type pass(std::shared_ptr<passing_part> p) {
 /// A pipeline over two parts that hold layers 1-2 and 3-7.
 struct fixture : sim {
   fixture() {
-    pipeline_options o{1, 8, {}};
+    pipeline_options o{1, 8, {}, dtype::f32};
     for (auto& p : parts)
       p = std::make_shared<passing_part>();
     o.parts = {{sys.spawn(pass, parts[0]), 1, 3}, {sys.spawn(pass, parts[1]), 3, 8}};

@@ -8,6 +8,7 @@
 #include "actors/stub.hpp"
 #include "models/hf/folder.hpp"
 #include "models/make_shard.hpp"
+#include "tests/models/random_adapter.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sim_system.hpp"
 #include "tests/support/toy_shard.hpp"
@@ -30,11 +31,23 @@ inline std::vector<stage> device_stages(std::uint32_t cut) {
   return {{stage_kind::embedding}, {stage_kind::layers, 0, cut}, {stage_kind::head}};
 }
 
+/// How the device of a pair drafts.
+struct drafting {
+  stage bridge{stage_kind::head};  ///< between the input stages and the head: an adapter, or layers that the cloud has too; head: none
+  draft_config how{};
+  std::optional<dtype> wire{};
+};
+
+inline drafting adapter_after(std::uint32_t cut, draft_config how = {6, 0.05}) { return {{stage_kind::adapter, cut, cut}, how}; }
+inline drafting own_layers(std::uint32_t cut, std::uint32_t layers, draft_config how = {6, 0.0}) {
+  return {{stage_kind::layers, cut, layers}, how};
+}
+
 /// One device and one cloud around a model that is cut after `cut` layers, joined by stubs. The cloud's layers lie in one
 /// engine, or, cut again before each of `cuts`, in several behind a pipeline.
 struct pair : sim {
   pair(const shard_maker& make, std::uint32_t layers, std::uint32_t cut, std::uint32_t chunk,
-       std::vector<std::uint32_t> cuts = {}) {
+       std::vector<std::uint32_t> cuts = {}, drafting drafts = {}) {
     auto info = make(whole(layers))->info();
     part.serves = strategy::split;
     part.model_digest = info.model_digest;
@@ -51,14 +64,20 @@ struct pair : sim {
     if (parts.size() == 1)
       aim(verifier_stub, verifier{verify}, 11);
     else
-      aim(verifier_stub, verifier{sys.spawn(make_pipeline, pipeline_options{cut, layers, parts})}, 10);
+      aim(verifier_stub, verifier{sys.spawn(make_pipeline, pipeline_options{cut, layers, parts, part.compute})}, 10);
 
     auto device_part = part;
-    device_part.stage_count = static_cast<std::uint32_t>(device_stages(cut).size());
-    device_engine = start_engine("device", device, [=] { return make(device_stages(cut)); });
-    session_config sessions;
-    sessions.prefill_rows = chunk;
-    draft = sys.spawn(make_drafter, drafter_options{device_part, sessions, 12, "edge-1", {"cloud", "the rest"}},
+    auto stages = device_stages(cut);
+    device_part.input_stages = static_cast<std::uint32_t>(stages.size()) - 1;
+    if (drafts.bridge.kind != stage_kind::head)
+      stages.insert(stages.end() - 1, drafts.bridge);
+    device_part.stage_count = static_cast<std::uint32_t>(stages.size());
+    device_engine = start_engine("device", device, [=] { return make(stages); });
+    device_part.draft = drafts.how;
+    device_part.draft.chunk_rows = chunk;
+    device_part.wire = drafts.wire;
+    device_part.view.context = info.max_positions;
+    draft = sys.spawn(make_drafter, drafter_options{device_part, 12, "edge-1", {"cloud", "the rest"}},
                       engine{device_engine}, verifier{verifier_stub});
     run();
   }
@@ -99,11 +118,13 @@ struct pair : sim {
     auto me = listen(log);
     complete work{std::move(prompt), {}, max_tokens, choose, {}};
     caf::anon_send(draft, call<complete>{header{{0, id}, 1, 0, 0, role::drafter, now() + 100s}, std::move(work), me});
-    run();
     listeners.push_back(me);
+    if (!together)
+      run();
     return log;
   }
 
+  bool together = false;  ///< generate() only asks
   role_config part;
   std::vector<pipeline_part> parts;
   std::vector<stub_of<verifier>> part_stubs;
@@ -161,7 +182,11 @@ inline shard_maker reference(const std::string& fixture, dtype compute) {
   return [folder, compute](const std::vector<stage>& stages) {
     models::shard_options o;
     o.compute = compute;
-    o.stages = stages;
+    for (auto& s : stages)
+      if (s.kind == stage_kind::adapter)
+        o.adapter = models::test::random_adapter(*folder, s.first, 5).load();
+      else
+        o.stages.push_back(s);
     return models::make_reference_shard(*folder, o);
   };
 }

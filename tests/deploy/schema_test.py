@@ -33,6 +33,8 @@ PLACES = {
     "gateway": ("gateway: {", "gateway: {unknown: 1, ", ["nodes", "gateway"]),
     "engine": ("{name: whole", "{unknown: 1, name: whole", ["nodes", "engines"]),
     "role": ("{role: generator", "{unknown: 1, role: generator", ["nodes", "roles"]),
+    "draft": ("{role: drafter, ", "{role: drafter, draft: {unknown: 1}, ", ["nodes", "roles", "draft"]),
+    "verify": ("{role: verifier, ", "{role: verifier, verify: {unknown: 1}, ", ["nodes", "roles", "verify"]),
     "link": ("{from: ", "{unknown: 1, from: ", ["links"]),
 }
 

@@ -1,0 +1,64 @@
+#include "actors/roles/draft_pace.hpp"
+
+#include <algorithm>
+
+namespace virga {
+
+namespace {
+
+/// Positions of a chunk before the cloud has said what suits it: the middle of the flat part of the curve.
+constexpr std::uint32_t first_chunk_rows = 64;
+
+double seconds(std::uint64_t microseconds) { return static_cast<double>(microseconds) * 1e-6; }
+
+double transfer(double bytes, std::uint64_t bytes_per_s) {
+  return bytes_per_s > 0 ? bytes / static_cast<double>(bytes_per_s) : 0;
+}
+
+} // namespace
+
+draft_pace::draft_pace(draft_config how, std::uint64_t row_bytes)
+  : how_(how), row_bytes_(static_cast<double>(row_bytes)), length_(how.most),
+    chunk_rows_(how.chunk_rows > 0 ? how.chunk_rows : first_chunk_rows) {}
+
+void draft_pace::on_draft_step(double seconds) { step_s_.add(seconds); }
+
+void draft_pace::on_round(std::uint32_t rows, const work_times& cloud) {
+  cloud_.add(rows, seconds(cloud.queue_us + cloud.compute_us));
+}
+
+void draft_pace::on_verdict(const device_session::round_report& round) {
+  length_.add(round.drafted, round.accepted);
+  guessed_.add(round.came_true != device_session::guess::none ? 1 : 0);
+}
+
+void draft_pace::on_link(const traffic& link) {
+  link_.rtt_us = link.rtt_us > 0 ? link.rtt_us : link_.rtt_us;
+  link_.up_bytes_per_s = link.up_bytes_per_s > 0 ? link.up_bytes_per_s : link_.up_bytes_per_s;
+  link_.down_bytes_per_s = link.down_bytes_per_s > 0 ? link.down_bytes_per_s : link_.down_bytes_per_s;
+}
+
+void draft_pace::on_suggestion(std::uint32_t chunk_rows) {
+  if (how_.chunk_rows == 0 && chunk_rows > 0)
+    chunk_rows_ = chunk_rows;
+}
+
+double draft_pace::round_trip(std::uint32_t rows) const {
+  auto bytes = rows * row_bytes_;
+  return seconds(link_.rtt_us) + transfer(bytes, link_.up_bytes_per_s) + transfer(bytes, link_.down_bytes_per_s)
+         + cloud_.predict(rows);
+}
+
+device_session::plan draft_pace::plan() const {
+  device_session::plan out{how_.most, 0, chunk_rows_};
+  if (how_.most == 0)
+    return out;
+  auto step = step_s_.value_or(0);
+  if (how_.adapt && !cloud_.empty())  // a guess that came true was drafted while waiting
+    out.most = length_.best(step * (1 - guessed_.value_or(0)), [this](std::uint32_t k) { return round_trip(k + 1); });
+  auto wait = round_trip(out.most + 1);
+  out.hidden_steps = step > 0 ? static_cast<std::uint32_t>(std::min(wait / step, static_cast<double>(how_.most) + 1)) : 0;
+  return out;
+}
+
+} // namespace virga

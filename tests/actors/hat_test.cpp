@@ -1,0 +1,243 @@
+// `hat` through real roles, stubs and engines: whatever is drafted, the tokens are those of the whole model.
+#include "tests/actors/split_pair.hpp"
+
+using namespace virga;
+using namespace virga::testing;
+
+namespace {
+
+const std::string fixture = "gqa-untied";
+constexpr std::uint32_t layers = 4;
+const std::vector<token_id> prompt{3, 14, 15, 9, 26, 5, 35};
+
+shard_maker f64() { return reference(fixture, dtype::f64); }
+shard_maker f32() { return reference(fixture, dtype::f32); }
+
+outcome end_of(const answer_log& log) {
+  auto ends = bodies<outcome>(log);
+  REQUIRE(ends.size() == 1);
+  return ends.front();
+}
+
+header of_verifier(pair& p, std::uint32_t unit) { return {{0, 1}, 1, unit, 0, role::verifier, p.now() + 5s}; }
+
+open_session opening(const pair& p, dtype wire) {
+  return {p.part.model_digest, p.part.first_layer, p.part.last_layer, p.part.hidden, wire, 3, 9, "test"};
+}
+
+} // namespace
+
+TEST_CASE("hat gives the tokens of the whole model for every cut and way to draft", "[actors][hat]") {
+  for (auto choose : {sampling{}, sampling{2.5, 42}}) {
+    auto want = expected(f64(), layers, prompt, 24, choose);
+    for (std::uint32_t cut = 1; cut < layers; ++cut)
+      for (auto& way : {adapter_after(cut), own_layers(cut, layers)})
+        for (std::uint32_t chunk : {0u, 1u, 3u}) {
+          CAPTURE(cut, chunk, choose.temperature, models::describe(std::vector{way.bridge}));
+          pair p{f64(), layers, cut, chunk, {}, way};
+          auto log = p.generate(prompt, 24, choose);
+          CHECK(ids_of(log) == want);
+          if (way.bridge.kind == stage_kind::layers)
+            CHECK(end_of(log).round_trips < 24);
+          CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 0);
+          CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->sequences == 0);
+        }
+  }
+}
+
+TEST_CASE("sessions that share batches get what each gets alone", "[actors][hat]") {
+  pair p{f64(), layers, 1, 2, {}, adapter_after(1)};
+  p.together = true;
+  std::vector<answer_log> logs;
+  for (token_id i = 0; i < 12; ++i)
+    logs.push_back(p.generate({i, i + 1, i + 2}, 14, {i % 2 == 0 ? 0 : 3.0, i}, 100 + i));
+  p.run();
+  for (token_id i = 0; i < 12; ++i)
+    CHECK(ids_of(logs[i]) == expected(f64(), layers, {i, i + 1, i + 2}, 14, {i % 2 == 0 ? 0 : 3.0, i}));
+  auto stats = p.ask<engine_stats>(p.cloud, stats_atom::value);
+  CHECK(stats->steps < stats->rows / 3);
+}
+
+TEST_CASE("the wire's dtype changes what is computed, drafting does not", "[actors][hat]") {
+  for (auto wire : {dtype::f32, dtype::bf16, dtype::f16, dtype::i8_rows}) {
+    auto with = [&](drafting way, std::uint32_t chunk, std::vector<std::uint32_t> cuts = {}) {
+      way.wire = wire;
+      pair p{f32(), layers, 1, chunk, std::move(cuts), way};
+      return ids_of(p.generate(prompt, 24, {1.5, 7}));
+    };
+    CAPTURE(to_string(wire));
+    auto split = with({}, whole_prompt);
+    CHECK(split.size() == 24);
+    CHECK(with(adapter_after(1), 2) == split);
+    CHECK(with(own_layers(1, layers), 3) == split);
+    CHECK(with(own_layers(1, layers), 0, {2, 3}) == split);  // a pipeline rounds nothing between its parts
+    if (wire == dtype::f32)
+      CHECK(split == expected(f32(), layers, prompt, 24, {1.5, 7}));
+  }
+}
+
+TEST_CASE("a long prompt in several steps of the cloud gives the same tokens", "[actors][hat]") {
+  auto want = expected(f64(), layers, prompt, 12, {});
+  for (std::uint32_t rows : {0u, 1u, 3u, 512u}) {
+    pair p{f64(), layers, 1, whole_prompt};
+    auto part = p.part;
+    part.stage_count = 1;
+    part.chunk_rows = rows;
+    auto verify = p.sys.spawn(make_verifier, verifier_options{part, 21, "cloud", 64}, engine{p.cloud_engine});
+    p.aim(p.verifier_stub, verifier{verify}, 21);
+    p.run();
+    CHECK(ids_of(p.generate(prompt, 12)) == want);
+    auto steps = p.ask<engine_stats>(p.cloud, stats_atom::value)->steps;
+    CHECK(steps == 11 + (rows == 0 ? 1 : (prompt.size() + rows - 1) / rows));
+  }
+}
+
+TEST_CASE("a round that is asked twice is answered twice, bit for bit, and run once", "[actors][hat]") {
+  pair p{f32(), layers, 1, 512};
+  auto log = p.make_log();
+  auto me = p.listen(log);
+  caf::anon_send(p.verify, call<open_session>{of_verifier(p, 1), opening(p, dtype::f32), me});
+  verify round{0, rows_wanted::all, {dtype::f32, 3, p.part.hidden, {}}};
+  round.rows.data.resize(3 * p.part.hidden * sizeof(float), std::byte{0x3c});
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 2), round, me});
+  p.run();
+  auto before = p.ask<engine_stats>(p.cloud, stats_atom::value)->rows;
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 2), round, me});
+  p.run();
+  auto results = bodies<verified>(log);
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].rows.data == results[1].rows.data);
+  CHECK(results[0].rows.rows == 3);
+  CHECK(results[0].batch_rows == 3);
+  CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before);
+  // A later round at a lower base rolls back and runs.
+  round.base = 1;
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 3), round, me});
+  p.run();
+  CHECK(bodies<verified>(log).size() == 3);
+  CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before + 3);
+}
+
+TEST_CASE("a wire that is wider than the computation is refused, and so are rows of another dtype", "[actors][hat]") {
+  pair p{f32(), layers, 1, 512};
+  auto log = p.make_log();
+  auto me = p.listen(log);
+  caf::anon_send(p.verify, call<open_session>{of_verifier(p, 1), opening(p, dtype::f64), me});
+  p.run();
+  REQUIRE(bodies<failure>(log).size() == 1);
+  CHECK(bodies<failure>(log)[0].code == ec::model_mismatch);
+  CHECK(bodies<failure>(log)[0].text.find("the device has f64, the cloud has f32") != std::string::npos);
+  caf::anon_send(p.verify, call<open_session>{of_verifier(p, 1), opening(p, dtype::f16), me});
+  verify round{0, rows_wanted::last, {dtype::f32, 1, p.part.hidden, {}}};
+  round.rows.data.resize(p.part.hidden * sizeof(float));
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 2), round, me});
+  p.run();
+  REQUIRE(bodies<failure>(log).size() == 2);
+  CHECK(bodies<failure>(log)[1].code == ec::bad_tensor);
+}
+
+TEST_CASE("rows that the wire's dtype cannot hold end the answer with the cure", "[actors][hat]") {
+  auto huge = [make = f32()](const std::vector<stage>& stages) {
+    struct loud final : models::shard {  // its input stages give rows beyond f16
+      std::unique_ptr<models::shard> inner;
+      const models::shard_info& info() const override { return inner->info(); }
+      models::sequence open() override { return inner->open(); }
+      models::sequence fork(models::sequence s, std::uint64_t n) override { return inner->fork(s, n); }
+      void truncate(models::sequence s, std::uint64_t n) override { inner->truncate(s, n); }
+      void close(models::sequence s) override { inner->close(s); }
+      std::uint64_t length(models::sequence s, std::uint32_t i) const override { return inner->length(s, i); }
+      std::uint64_t kv_bytes() const override { return inner->kv_bytes(); }
+      std::uint64_t kv_bytes_limit() const override { return inner->kv_bytes_limit(); }
+      std::uint64_t kv_bytes_for(std::uint64_t n) const override { return inner->kv_bytes_for(n); }
+      std::vector<models::segment_result> step(std::span<const models::segment> batch) override {
+        auto out = inner->step(batch);
+        for (auto& r : out)
+          if (r.rows.rows > 0) {
+            float large = 1e6f;
+            std::memcpy(r.rows.data.data(), &large, sizeof large);
+          }
+        return out;
+      }
+    };
+    auto out = std::make_unique<loud>();
+    out->inner = make(stages);
+    return std::unique_ptr<models::shard>(std::move(out));
+  };
+  drafting way;
+  way.wire = dtype::f16;
+  pair p{huge, layers, 1, 512, {}, way};
+  auto log = p.generate(prompt, 5);
+  REQUIRE(bodies<failure>(log).size() == 1);
+  CHECK(bodies<failure>(log)[0].code == ec::bad_tensor);
+  CHECK(bodies<failure>(log)[0].text.find("choose bf16 or f32 for the wire") != std::string::npos);
+  CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 0);
+}
+
+TEST_CASE("a verifier that has warmed up suggests chunks, and devices follow", "[actors][hat]") {
+  pair p{f32(), layers, 1, 0, {}, adapter_after(1)};
+  auto part = p.part;
+  part.stage_count = 1;
+  part.warm_up = true;
+  auto verify = p.sys.spawn(make_verifier, verifier_options{part, 21, "cloud", 64}, engine{p.cloud_engine});
+  p.run();
+  CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->sequences == 0);
+  auto log = p.make_log();
+  auto me = p.listen(log);
+  auto ask = opening(p, dtype::f32);
+  ask.up_bytes_per_s = 1;  // so slow that the smallest chunk takes the uplink long enough
+  caf::anon_send(verify, call<open_session>{of_verifier(p, 1), ask, me});
+  p.run();
+  REQUIRE(bodies<opened>(log).size() == 1);
+  CHECK(bodies<opened>(log)[0].chunk_rows == 16);
+  ask.up_bytes_per_s = 0;
+  caf::anon_send(verify, call<open_session>{of_verifier(p, 1), ask, me});
+  p.run();
+  CHECK(bodies<opened>(log)[1].chunk_rows == 512);
+}
+
+TEST_CASE("after a lost link hat goes on from what both sides still hold", "[actors][hat]") {
+  for (std::size_t after : {0u, 1u, 6u, 13u})
+    for (bool cloud_forgets : {false, true}) {
+      pair p{f64(), layers, 1, 3, {}, adapter_after(1, {4, 0.0})};
+      auto want = expected(f64(), layers, prompt, 20, {2.5, 3});
+      auto log = p.make_log();
+      auto place = [&](std::uint32_t epoch, const std::vector<token_id>& so_far) {
+        complete work{prompt, {}, static_cast<std::uint32_t>(20 - so_far.size()), {2.5, 3}, {}};
+        work.prompt.insert(work.prompt.end(), so_far.begin(), so_far.end());
+        work.answered = static_cast<std::uint32_t>(so_far.size());
+        log = p.make_log();
+        p.listeners.push_back(p.listen(log));
+        caf::anon_send(p.draft, call<complete>{header{{0, 1}, epoch, 0, 0, role::drafter, p.now() + 100s}, std::move(work),
+                                               p.listeners.back()});
+      };
+      auto so_far = [&] {
+        std::vector<token_id> out;
+        for (auto& t : bodies<tokens>(log))
+          out.insert(out.end(), t.ids.begin(), t.ids.end());
+        return out;
+      };
+      place(1, {});
+      while (so_far().size() < after)
+        REQUIRE(p.sched.try_run_once());
+      caf::anon_send(p.verifier_stub, lost_atom::value, std::uint32_t{0}, std::string{"the wire was cut"});
+      p.run();
+      auto first = so_far();
+      REQUIRE(bodies<failure>(log).size() == 1);
+      auto incarnation = std::uint64_t{11};
+      auto back = p.verify;
+      if (cloud_forgets) {
+        auto part = p.part;
+        part.stage_count = 1;
+        incarnation = 13;
+        back = p.sys.spawn(make_verifier, verifier_options{part, incarnation, "cloud", 64}, engine{p.cloud_engine});
+      }
+      p.aim(p.verifier_stub, verifier{back}, incarnation);
+      place(2, first);
+      p.run();
+      auto rest = so_far();
+      first.insert(first.end(), rest.begin(), rest.end());
+      CAPTURE(after, cloud_forgets);
+      CHECK(first == want);
+      CHECK(p.ask<engine_stats>(p.device, stats_atom::value)->sequences == 0);
+    }
+}
