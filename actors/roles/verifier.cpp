@@ -121,12 +121,12 @@ void verifier_state::run(call<verify>& c) {
     return reply_to(c.reply, c.hdr, to_failure(rows.error()));
   c.body.rows = std::move(*rows);
   auto& r = h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply, c.body.up_bytes_per_s};
-  send_steps(c.hdr, r, c.body);
+  send_steps(h, c.hdr, r, c.body);
 }
 
 /// A long prompt in several steps, so that others get their turn between them. Of all but the last nothing comes back,
 /// unless every row is wanted.
-void verifier_state::send_steps(const header& hdr, round& r, verify& body) {
+void verifier_state::send_steps(held& h, const header& hdr, round& r, verify& body) {
   const auto most = options.config.chunk_rows > 0 ? options.config.chunk_rows : r.rows;
   for (std::uint32_t at = 0; at < r.rows; at += most) {
     engine_step step;
@@ -138,7 +138,10 @@ void verifier_state::send_steps(const header& hdr, round& r, verify& body) {
     step.rows = count == r.rows ? std::move(body.rows) : some_rows(body.rows, at, count);
     step.want.rows = at + count == r.rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
     ++r.steps;
-    self->send(model, call<engine_step>{hdr, std::move(step), sink{self}});
+    auto of_step = hdr;
+    of_step.unit = ++h.last_step;
+    h.steps[of_step.unit] = r.unit;
+    self->send(model, call<engine_step>{of_step, std::move(step), sink{self}});
   }
 }
 
@@ -149,7 +152,11 @@ void verifier_state::on_answer(answer& a) {
   if (it == sessions_.end() || it->second.hdr.epoch != a.hdr.epoch)
     return;
   auto& h = it->second;
-  auto running = h.running.find(a.hdr.unit);
+  auto step = h.steps.find(a.hdr.unit);
+  if (step == h.steps.end())
+    return;
+  auto running = h.running.find(step->second);
+  h.steps.erase(step);
   if (running == h.running.end())
     return;
   auto& r = running->second;
@@ -157,6 +164,7 @@ void verifier_state::on_answer(answer& a) {
   if (!why && r.steps > 0)
     return;
   auto reply = r.reply;
+  a.hdr.unit = r.unit;
   h.running.erase(running);
   if (why) {
     h.length = 0;  // whatever is left of the cache, nothing of it is sure

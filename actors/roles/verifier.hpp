@@ -61,12 +61,14 @@ private:
     std::uint64_t length = 0;      ///< positions that are surely in the cache
     std::string from{};            ///< the peer that opened it: to all others it is unknown
     dtype wire = dtype::f32;       ///< of its rows in both directions
+    std::map<std::uint32_t, std::uint32_t> steps{};  ///< unit of an engine step to unit of its round
+    std::uint32_t last_step = 0;
   };
   std::optional<failure> mismatch(const open_session& asked) const;
   std::optional<failure> refuse(const held& h, const call<verify>& c) const;
   bool is_foreign(const session_id& id, const std::string& from) const;
   void schedule();
-  void send_steps(const header& hdr, round& r, verify& body);
+  void send_steps(held& h, const header& hdr, round& r, verify& body);
   void warm_up(std::uint32_t run);
   void on_warm_up(answer& a);
   std::optional<failure> take(held& h, round& r, answer& a);
