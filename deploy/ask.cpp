@@ -105,6 +105,16 @@ private:
       on_text_(piece);
   }
 
+  void take_drafts(const json::array& rounds, const json::object& times) {
+    reply_.cloud_ms = times.at("cloud").to_number<double>();
+    reply_.draft_ms = times.at("draft").to_number<double>();
+    reply_.verdict_ms = times.at("verdict").to_number<double>();
+    for (const auto& r : rounds) {
+      auto part = [&](std::size_t i) { return r.as_array().at(i).to_number<std::uint16_t>(); };
+      reply_.drafts.push_back({part(0), part(1), static_cast<draft_source>(part(2))});
+    }
+  }
+
   void take_report(const json::object& v) {
     auto count = [&](const char* key) { return v.at(key).to_number<std::uint64_t>(); };
     const auto& times = v.at("time_ms").as_object();
@@ -117,6 +127,8 @@ private:
     reply_.link_ms = times.at("link").to_number<double>();
     reply_.queue_ms = times.at("queue").to_number<double>();
     reply_.total_ms = times.at("total").to_number<double>();
+    if (auto* drafts = v.if_contains("drafts"))
+      take_drafts(drafts->as_array(), times);
     for (const auto& p : v.at("places").as_array())
       reply_.places.push_back(std::string(p.at("node").as_string().c_str()) + ": " + p.at("stages").as_string().c_str());
   }

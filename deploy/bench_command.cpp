@@ -1,4 +1,5 @@
 #include "deploy/bench/fault_bench.hpp"
+#include "deploy/bench/hat_bench.hpp"
 #include "deploy/bench/link_bench.hpp"
 #include "deploy/bench/plan_bench.hpp"
 #include "deploy/commands.hpp"
@@ -22,6 +23,8 @@ struct options {
   std::string manifest = "deploy/manifests/cluster.yaml", plan_manifest = "deploy/manifests/demo.yaml";
   std::string prompt = "describe taylor bennett : town job pet ?";
   fault_options faults;
+  hat_options hat;
+  std::string system = "hat";
 };
 
 std::string text(const json::value& v) { return v.is_string() ? std::string(v.as_string()) : json::serialize(v); }
@@ -52,6 +55,27 @@ void print_plan(const json::object& result) {
                      fixed(r.at("forecast_ms").to_number<double>(), 2) + " ms", fixed(r.at("measured_ms").to_number<double>(), 2) + " ms",
                      fixed(r.at("value").to_number<double>(), 2), r.at("reached").as_bool() ? "yes" : "NO"});
   print_table(std::cout, table);
+}
+
+void print_hat(const json::object& result) {
+  std::vector<std::vector<std::string>> table{
+    {"model", "devices", "RTT", "strategy", "TTFT", "TBT", "of bound", "accept length", "facts", "tokens/s", "kB up", "kB down", "identical"}};
+  auto number = [](const json::object& r, const char* key, int digits, double scale = 1) {
+    return r.contains(key) ? fixed(r.at(key).to_number<double>() * scale, digits) : std::string("-");
+  };
+  for (const char* part : {"rows", "controls", "wire", "losing"})
+    for (auto& v : result.contains(part) ? result.at(part).as_array() : json::array{}) {
+      auto& r = v.as_object();
+      auto bound = r.contains("predicted_tbt_ms") ? fixed(r.at("tbt_ms").to_number<double>() / r.at("predicted_tbt_ms").to_number<double>(), 2) : "-";
+      auto link = number(r, "rtt_ms", 0) + " ms" + (r.contains("up_mbit") && r.at("up_mbit").to_number<double>() > 0 ? ", " + number(r, "up_mbit", 2) + " Mbit/s" : "");
+      table.push_back({text(r.at("model")), text(r.at("devices")), link, text(r.at("strategy")),
+                       number(r, "ttft_ms", 1), number(r, "tbt_ms", 2), bound, number(r, "accept_length", 2), number(r, "fact_acceptance", 2),
+                       number(r, "tokens_per_s", 0), number(r, "bytes_up", 1, 1e-3), number(r, "bytes_down", 1, 1e-3),
+                       r.at("identical").as_bool() ? "yes" : "NO"});
+    }
+  print_table(std::cout, table);
+  if (result.contains("summary"))
+    std::cout << json::serialize(result.at("summary")) << "\n";
 }
 
 /// Progress goes to standard error, and nowhere when a program listens.
@@ -92,6 +116,16 @@ void add_bench_command(CLI::App& app) {
   of_faults->add_option("--only", o->faults.only, "Victims whose name contains this");
   add_output_options(*of_faults, *o);
   of_faults->callback([o] { show(*o, bench_faults(load_checked(o->manifest), o->faults, progress_of(*o)), print_faults); });
+
+  auto* of_systems = command->add_subcommand("systems", "A strategy against its baselines, real processes over shaped links");
+  of_systems->add_option("--system", o->system, "hat")->check(CLI::IsMember({"hat"}))->capture_default_str();
+  of_systems->add_option("--devices", o->hat.devices, "Numbers of devices; default 1 2 8")->check(CLI::Range(1u, 64u));
+  of_systems->add_option("--rtt", o->hat.rtts_ms, "Milliseconds; default 5 20 50 100")->check(CLI::Range(0.0, 10'000.0));
+  of_systems->add_option("--questions", o->hat.questions, "Of each setting; default 24")->check(CLI::Range(2u, 10'000u));
+  of_systems->add_option("--split", o->hat.split, "Layers on the device; default 1")->check(CLI::Range(1u, 3u));
+  of_systems->add_option("--only", o->hat.only, "Parts whose name contains this: rows, controls, wire, losing");
+  add_output_options(*of_systems, *o);
+  of_systems->callback([o] { show(*o, bench_hat(o->hat, progress_of(*o)), print_hat); });
 
   auto* of_plan = command->add_subcommand("plan", "Forecasts of `virga plan` at four links, against what requests then take");
   of_plan->add_option("--manifest", o->plan_manifest, "Default deploy/manifests/demo.yaml");

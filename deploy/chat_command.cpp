@@ -41,7 +41,7 @@ const node_view& choose_node(const std::vector<node_view>& nodes, const options&
 
 /// With the cloud's help where that is there.
 std::string usual_strategy(const node_view& n) {
-  for (const char* s : {"split", "cloud", "edge"})
+  for (const char* s : {"hat", "split", "cloud", "edge"})
     if (offers(n, s))
       return s;
   throw failed(n.entry->name.value + " serves nothing now: " + n.reason);
@@ -125,7 +125,7 @@ void add_chat_command(CLI::App& app) {
   auto* command = app.add_subcommand("chat", "Ask the running deployment; without --message line by line");
   auto o = std::make_shared<options>();
   command->add_option("manifest", o->manifest, "Its manifest; not needed when only one deployment runs");
-  command->add_option("--strategy", o->strategy, "cloud, edge or split; default: split where it is served");
+  command->add_option("--strategy", o->strategy, "cloud, edge, split or hat; default: hat where it is served");
   command->add_option("--message", o->message, "Ask this and end");
   command->add_option("--node", o->node, "Ask this node's gateway; default: an edge node that serves the strategy");
   command->add_option("--max-tokens", o->max_tokens, "Tokens of an answer at most")->check(CLI::Range(1u, 1'000'000u));

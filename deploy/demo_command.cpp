@@ -72,7 +72,7 @@ demo_report measure(const manifest& m, const options& o) {
     demo_options how;
     how.gateways = edge_gateways(nodes);
     how.clients_per_gateway = o.clients;
-    say("asking " + std::to_string(questions.size()) + " questions, each with cloud, edge and split");
+    say("asking " + std::to_string(questions.size()) + " questions, each with cloud, edge, split and hat");
     answers = ask_all(w, questions, how, asked_to_stop, [](std::size_t done, std::size_t of) {
       say(std::to_string(done) + " of " + std::to_string(of) + " questions");
     });

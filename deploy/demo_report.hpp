@@ -21,6 +21,8 @@ struct strategy_row {
   double bytes_down_per_token = 0;
   double compute_ms_per_token = 0; ///< inside the shards, cloud and edge together
   std::uint64_t tokens = 0, long_answers = 0;  ///< of 40 tokens or more
+  double tokens_per_round_trip = 0;  ///< across the link; 0: none
+  std::uint64_t identical = 0;     ///< texts that are cloud's
 };
 
 /// Something that must hold, with the numbers that say whether it does.
@@ -31,7 +33,6 @@ struct promise {
 
 struct demo_report {
   std::vector<strategy_row> strategies;
-  std::uint64_t identical = 0, compared = 0;  ///< split's text is cloud's text
   double rtt_ms = 0;                          ///< of the links, measured by their heartbeats
   double seconds = 0;                         ///< launch to shut-down
   std::vector<promise> promises;

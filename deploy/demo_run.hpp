@@ -28,7 +28,7 @@ struct demo_gateway {
 };
 
 struct demo_options {
-  std::vector<std::string> strategies{"cloud", "edge", "split"};
+  std::vector<std::string> strategies{"cloud", "edge", "split", "hat"};
   std::vector<demo_gateway> gateways;
   std::uint32_t clients_per_gateway = 2;
   std::uint32_t block = 20;  ///< questions asked with one strategy before the next has its turn

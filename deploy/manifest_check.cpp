@@ -159,13 +159,14 @@ struct checker {
   }
 
   void roles(const node_entry& n) const {
-    std::set<role> seen;
+    std::set<std::pair<role, strategy>> seen;
     for (const auto& r : n.roles) {
       if (!r.nodes.empty())
         far_role(n, r);
       role_fits(n, r);
-      if (!seen.insert(r.kind).second)
-        fail(r.at, n.name.value + " has two roles " + quoted(std::string(to_string(r.kind))) + ": keep one");
+      if (!seen.insert({r.kind, r.serves}).second)
+        fail(r.at, n.name.value + " has two roles " + quoted(std::string(to_string(r.kind))) + " for "
+                     + std::string(to_string(r.serves)) + ": keep one");
     }
   }
 

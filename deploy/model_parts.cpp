@@ -37,11 +37,17 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::middle() cons
 std::optional<std::pair<std::uint32_t, std::uint32_t>> model_part::gap_from(std::uint64_t split) const {
   if (split == 0)
     return gap();
-  bool begins = std::any_of(stages.begin(), stages.end(), [&](const stage& s) { return s.kind == stage_kind::layers && s.first == split; });
-  if (stages.front().kind != stage_kind::embedding || stages.back().kind != stage_kind::head || split >= layers()
-      || (!begins && gap() != std::pair(static_cast<std::uint32_t>(split), layers())))
+  if (stages.size() < 2 || stages.front().kind != stage_kind::embedding || stages.back().kind != stage_kind::head || split >= layers())
     return std::nullopt;
-  return std::pair(static_cast<std::uint32_t>(split), layers());
+  std::uint32_t held = 0;  // of the layers before the split, without a gap
+  for (const auto& s : std::span(stages).subspan(1, stages.size() - 2))
+    if (held < split && s.first == held && s.last <= split)
+      held = s.last;
+    else if (held < split || s.first < split)
+      return std::nullopt;
+  if (held != split)
+    return std::nullopt;
+  return std::pair(held, layers());
 }
 
 std::uint32_t model_part::stages_before(std::uint32_t first) const {

@@ -21,7 +21,7 @@ struct model_part {
   /// The decoder layers [first, last) that a device leaves to the cloud: all from some layer on. Nothing when there are
   /// none, or when embedding or head is missing.
   std::optional<std::pair<std::uint32_t, std::uint32_t>> gap() const;
-  /// The same when the device leaves all layers from `split` on to the cloud, though it may hold them to draft with; 0: gap().
+  /// The same when the device leaves all layers from `split` on to the cloud, though it may hold some of them to draft with; 0: gap().
   std::optional<std::pair<std::uint32_t, std::uint32_t>> gap_from(std::uint64_t split) const;
   /// How many of the stages stand before layer `first`.
   std::uint32_t stages_before(std::uint32_t first) const;

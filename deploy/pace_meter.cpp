@@ -99,7 +99,8 @@ std::vector<asked_edge> edges_of(const manifest& m, model_parts& parts, const st
     add_strategy(e, strategy::edge, engine_behind(m, n, role::generator), parts, prompt);
     if (const auto* cloud = e.link ? m.find(e.link->to.value) : nullptr) {
       add_strategy(e, strategy::cloud, engine_behind(m, *cloud, role::generator), parts, prompt);
-      if (engine_behind(m, *cloud, role::verifier))
+      auto splits = [](const role_entry& r) { return r.kind == role::drafter && r.serves == strategy::split; };
+      if (engine_behind(m, *cloud, role::verifier) && std::ranges::any_of(n.roles, splits))
         add_strategy(e, strategy::split, engine_behind(m, n, role::drafter), parts, prompt);
     }
     all.push_back(std::move(e));

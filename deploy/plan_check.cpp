@@ -31,7 +31,7 @@ struct folder_checker {
     if (r.kind == role::generator && !part.whole())
       fail(r.engine.at, holds + ": a generator needs the whole model");
     if (r.kind == role::drafter && r.split.value > 0 && !part.gap_from(r.split.value))
-      fail(r.split.at, holds + ": `split: " + std::to_string(r.split.value) + "` needs a stage that begins with that layer");
+      fail(r.split.at, holds + ": `split: " + std::to_string(r.split.value) + "` needs the layers before that one, and a stage that begins no earlier for those to draft with");
     else if (r.kind == role::drafter && !part.gap_from(r.split.value))
       fail(r.engine.at, holds + ": a drafter needs embedding, the first layers and head, and leaves the other layers to "
                                 "the cloud, e.g. stages: embedding,0-0,head");

@@ -207,6 +207,12 @@ payload read(wire::Outcome::Reader in) {
   x.queue_us = in.getQueueUs();
   x.compute_us = in.getComputeUs();
   x.link_us = in.getLinkUs();
+  x.cloud_us = in.getCloudUs();
+  x.draft_us = in.getDraftUs();
+  x.verdict_us = in.getVerdictUs();
+  check_size(in.getDrafts().size(), limits::draft_rounds, "outcome.drafts");
+  for (auto d : in.getDrafts())
+    x.drafts.push_back({d.getDrafted(), d.getAccepted(), number<draft_source>(d.getSource(), 3, "outcome.drafts.source")});
   return x;
 }
 

@@ -43,6 +43,9 @@ inline constexpr std::size_t answered_tokens = 64 * 1024;
 /// Likeliest tokens told beside a chosen one, as in OpenAI's API. More: ec::bad_request.
 inline constexpr std::size_t top_logprobs = 20;
 
+/// Rounds of drafting that one `outcome` tells. More: the first ones are told.
+inline constexpr std::size_t draft_rounds = 16 * 1024;
+
 /// Roles in one `hello` or `status`, places in one `outcome`, points of one `sketch`. More: ec::bad_frame.
 inline constexpr std::size_t list_items = 64;
 

@@ -210,6 +210,16 @@ struct place {
   std::string stages;
 };
 
+/// Where the draft of a round came from: made when the round began, or guessed while the one before was verified.
+enum class draft_source : std::uint8_t { fresh = 0, bonus_guess = 1, last_guess = 2 };
+
+/// One round of `hat`: of the tokens drafted, the first `accepted` stood; the round emitted one more.
+struct draft_round {
+  std::uint16_t drafted = 0;
+  std::uint16_t accepted = 0;
+  draft_source source = draft_source::fresh;
+};
+
 /// How a session ended; sent once, last. An error makes it a failed one.
 struct outcome {
   ec error = ec::none;
@@ -227,6 +237,10 @@ struct outcome {
   std::uint64_t queue_us = 0;
   std::uint64_t compute_us = 0;
   std::uint64_t link_us = 0;
+  std::uint64_t cloud_us = 0;     ///< of compute_us, at the other end of the link
+  std::uint64_t draft_us = 0;     ///< that the answer waited for drafts: not hidden behind the link
+  std::uint64_t verdict_us = 0;   ///< from the cloud's rows to the tokens
+  std::vector<draft_round> drafts{};  ///< of `hat`, in order; of the last placement
 };
 
 /// The asked role could not do it.

@@ -225,6 +225,15 @@ void write(union_builder u, const outcome& x, const tensor_piece&) {
   out.setQueueUs(x.queue_us);
   out.setComputeUs(x.compute_us);
   out.setLinkUs(x.link_us);
+  out.setCloudUs(x.cloud_us);
+  out.setDraftUs(x.draft_us);
+  out.setVerdictUs(x.verdict_us);
+  auto drafts = out.initDrafts(list_size(x.drafts.size(), limits::draft_rounds, "outcome.drafts"));
+  for (unsigned i = 0; i < drafts.size(); ++i) {
+    drafts[i].setDrafted(x.drafts[i].drafted);
+    drafts[i].setAccepted(x.drafts[i].accepted);
+    drafts[i].setSource(number(x.drafts[i].source));
+  }
 }
 
 void write(union_builder u, const failure& x, const tensor_piece&) {

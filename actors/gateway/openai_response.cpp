@@ -40,6 +40,14 @@ json::array places_array(const std::vector<place>& places) {
   return a;
 }
 
+/// [drafted, accepted, source] of each round.
+json::array drafts_array(const std::vector<draft_round>& rounds) {
+  json::array a;
+  for (auto& r : rounds)
+    a.push_back(json::array{r.drafted, r.accepted, static_cast<int>(r.source)});
+  return a;
+}
+
 json::object virga_object(const virga_report& r) {
   auto& o = r.result;
   json::object times{{"total", rounded(r.total_ms)},
@@ -47,7 +55,12 @@ json::object virga_object(const virga_report& r) {
                      {"compute", to_ms(o.compute_us)},
                      {"link", to_ms(o.link_us)},
                      {"queue", to_ms(o.queue_us)}};
-  return {{"strategy", to_string(o.how)},
+  if (!o.drafts.empty()) {
+    times["cloud"] = to_ms(o.cloud_us);
+    times["draft"] = to_ms(o.draft_us);
+    times["verdict"] = to_ms(o.verdict_us);
+  }
+  json::object out{{"strategy", to_string(o.how)},
           {"places", places_array(o.places)},
           {"attempts", o.attempts},
           {"round_trips", o.round_trips},
@@ -57,6 +70,9 @@ json::object virga_object(const virga_report& r) {
           {"tbt_ms", rounded(r.tbt_ms)},
           {"request_id", r.request_id},
           {"session", to_string(r.session)}};
+  if (!o.drafts.empty())
+    out["drafts"] = drafts_array(o.drafts);
+  return out;
 }
 
 json::object head_object(const answer_head& h, std::string_view kind) {

@@ -90,7 +90,7 @@ void device_session::guess_last(actions& out) {
   auto& d = *current_;
   for (auto id : d.alternatives())
     if (d.drafted() > 0)
-      add_guess(out, guess::last, d.drafted() - 1, id);
+      add_guess(out, draft_source::last_guess, d.drafted() - 1, id);
 }
 
 /// All drafts are right, and this comes behind them. @param chosen the bridge's view of the last draft
@@ -98,12 +98,12 @@ void device_session::guess_bonus(actions& out, const models::choice& chosen) {
   if (verified_)
     return;
   auto accepted = current_->drafted();
-  add_guess(out, guess::bonus, accepted, chosen.id);
+  add_guess(out, draft_source::bonus_guess, accepted, chosen.id);
   for (auto id : chosen.alternatives)
-    add_guess(out, guess::bonus, accepted, id);
+    add_guess(out, draft_source::bonus_guess, accepted, id);
 }
 
-void device_session::add_guess(actions& out, guess reading, std::uint32_t accepted, token_id first) {
+void device_session::add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first) {
   auto position = current_->base() + accepted + 1;
   auto emitted = emitted_ + accepted + 1;
   if (is_stop(work_.stop, first) || emitted >= work_.max_tokens || position >= stages_.context)
@@ -164,7 +164,7 @@ void device_session::on_choices(actions& out, const std::vector<models::choice>&
   std::uint32_t accepted = 0;
   while (accepted < drafted.size() && drafted[accepted] == choices[accepted].id)
     ++accepted;
-  out.round = round_report{static_cast<std::uint32_t>(drafted.size()), accepted};
+  out.round = draft_round{static_cast<std::uint16_t>(drafted.size()), static_cast<std::uint16_t>(accepted), source_};
   emit(out, choices, accepted);
   if (out.finish == finish_reason::none)
     next_round(out, accepted, choices[accepted].id);
@@ -195,6 +195,7 @@ void device_session::next_round(actions& out, std::uint32_t accepted, token_id p
     return entry.second.accepted == accepted && line.tokens().front() == pending && line.rows().rows > 0;
   });
   if (true_one == guesses_.end()) {
+    source_ = draft_source::fresh;
     forget_guesses(main_);
     crop(fed_);
     current_.emplace(main_, fed_, pending, end_for(fed_, emitted_));
@@ -202,7 +203,7 @@ void device_session::next_round(actions& out, std::uint32_t accepted, token_id p
   }
   auto g = std::move(true_one->second);
   guesses_.erase(true_one);
-  out.round->came_true = g.reading;
+  source_ = g.reading;
   auto waits = g.waits;
   adopt(std::move(g));
   if (!waits)

@@ -43,16 +43,11 @@ public:
     std::uint32_t ticket = 0;
     verify ask;
   };
-  enum class guess : std::uint8_t { none, bonus, last };
-  struct round_report {
-    std::uint32_t drafted = 0, accepted = 0;
-    guess came_true = guess::none;
-  };
   struct actions {
     std::vector<device_work> device;
     std::vector<cloud_work> cloud;
     std::optional<tokens> piece;         ///< emitted now
-    std::optional<round_report> round;   ///< that ended now
+    std::optional<draft_round> round;    ///< that ended now
     finish_reason finish = finish_reason::none;
   };
 
@@ -103,7 +98,7 @@ private:
     draft line;
     branch_point from;
     std::uint32_t accepted = 0;
-    guess reading = guess::none;
+    draft_source reading = draft_source::fresh;
     std::uint32_t steps = 0;
     bool waits = false;  ///< for a step
   };
@@ -127,7 +122,7 @@ private:
   void send_round(actions& out);
   void guess_last(actions& out);
   void guess_bonus(actions& out, const models::choice& chosen);
-  void add_guess(actions& out, guess reading, std::uint32_t accepted, token_id first);
+  void add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first);
   void step_guess(actions& out, guess_line& g);
   void on_guess_step(actions& out, std::uint32_t branch, models::segment_result& result);
   void run_head(actions& out, tensor rows);
@@ -149,6 +144,7 @@ private:
   std::uint32_t in_flight_ = 0;  ///< chunks at the cloud
   bool input_waits_ = false;
   std::optional<draft> current_;
+  draft_source source_ = draft_source::fresh;  ///< of the current line
   bool verified_ = false;     ///< the round's deep rows are there
   std::map<std::uint32_t, guess_line> guesses_;  ///< by branch
   std::uint32_t main_ = 0, last_branch_ = 0;

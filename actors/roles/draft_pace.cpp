@@ -27,9 +27,9 @@ void draft_pace::on_round(std::uint32_t rows, const work_times& cloud) {
   cloud_.add(rows, seconds(cloud.queue_us + cloud.compute_us));
 }
 
-void draft_pace::on_verdict(const device_session::round_report& round) {
+void draft_pace::on_verdict(const draft_round& round) {
   length_.add(round.drafted, round.accepted);
-  guessed_.add(round.came_true != device_session::guess::none ? 1 : 0);
+  guessed_.add(round.source != draft_source::fresh ? 1 : 0);
 }
 
 void draft_pace::on_link(const traffic& link) {

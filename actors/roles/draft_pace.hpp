@@ -19,7 +19,7 @@ public:
   void on_draft_step(double seconds);
   /// One round: `rows` there, and the cloud's own times.
   void on_round(std::uint32_t rows, const work_times& cloud);
-  void on_verdict(const device_session::round_report& round);
+  void on_verdict(const draft_round& round);
   /// The link as it is now; parts not measured are 0.
   void on_link(const traffic& link);
   /// The cloud suggests so many positions a chunk; 0: no opinion.

@@ -3,6 +3,7 @@
 #include "actors/answers.hpp"
 #include "actors/curable.hpp"
 #include "actors/guarded.hpp"
+#include "messages/limits.hpp"
 #include "models/wire_rows.hpp"
 
 #include <algorithm>
@@ -15,6 +16,10 @@ namespace {
 constexpr std::uint32_t open_unit = 1;
 
 constexpr auto sweep = std::chrono::seconds(1);
+
+std::uint64_t microseconds(steady_clock::duration d) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(d).count()));
+}
 
 } // namespace
 
@@ -118,10 +123,12 @@ void drafter_state::count_round_trip(work& w, double took_s, const work_times& c
   ++w.end.round_trips;
   w.end.queue_us += cloud_times.queue_us;
   w.end.compute_us += cloud_times.compute_us;
+  w.end.cloud_us += cloud_times.compute_us;
   w.end.link_us += took > busy ? took - busy : 0;
 }
 
 void drafter_state::on_verified(work& w, std::uint32_t ticket, verified& done) {
+  w.rows_at = self->clock().now();
   count_round_trip(w, answered(w, ticket), done.times);
   pace_->on_suggestion(done.chunk_rows);
   auto expected = w.bookkeeping.rows_expected(ticket);
@@ -140,7 +147,7 @@ void drafter_state::on_verified(work& w, std::uint32_t ticket, verified& done) {
 
 void drafter_state::carry(work& w, device_session::actions todo) {
   if (todo.round)
-    pace_->on_verdict(*todo.round);
+    on_verdict(w, *todo.round);
   if (todo.piece)
     reply_to(w.reply, w.hdr, std::move(*todo.piece), false);
   if (todo.finish != finish_reason::none)
@@ -151,6 +158,14 @@ void drafter_state::carry(work& w, device_session::actions todo) {
   for (auto& round : todo.cloud)
     if (works_.contains(session))  // rows that cannot travel end the work
       ask_cloud(w, round);
+}
+
+void drafter_state::on_verdict(work& w, const draft_round& round) {
+  pace_->on_verdict(round);
+  w.verdict_at = self->clock().now();
+  w.end.verdict_us += microseconds(w.verdict_at - w.rows_at);
+  if (options.config.draft.most > 0 && w.end.drafts.size() < limits::draft_rounds)
+    w.end.drafts.push_back(round);
 }
 
 void drafter_state::ask_device(work& w, device_session::device_work& todo) {
@@ -165,6 +180,8 @@ void drafter_state::ask_cloud(work& w, device_session::cloud_work& todo) {
   if (!rows)
     return give_up(w, to_failure(rows.error()));
   todo.ask.rows = std::move(*rows);
+  if (w.verdict_at != time_point{})  // a round's, no chunk of the prompt
+    w.end.draft_us += microseconds(self->clock().now() - w.verdict_at);
   todo.ask.up_bytes_per_s = pace_->up_bytes_per_s();
   self->send(cloud, call<verify>{call_header(w, todo.ticket), std::move(todo.ask), sink{self}});
 }

@@ -47,6 +47,7 @@ private:
     std::map<std::uint32_t, time_point> sent{};  ///< when the calls were made that are not answered yet
     std::set<std::uint32_t> draft_steps{};       ///< of these, those that the answer waits for
     outcome end{};                               ///< times, bytes and round trips so far
+    time_point rows_at{}, verdict_at{};          ///< the last round's deep rows came, and its tokens were known
     traffic wire{};
     bool resumes = false;        ///< waits to hear how much the cloud still holds
     bool parked = false;         ///< its placement is lost; the caches wait for the next one
@@ -56,6 +57,7 @@ private:
   void on_stepped(work& w, std::uint32_t ticket, stepped& done);
   void on_verified(work& w, std::uint32_t ticket, verified& done);
   void carry(work& w, device_session::actions todo);
+  void on_verdict(work& w, const draft_round& round);
   void ask_device(work& w, device_session::device_work& todo);
   void ask_cloud(work& w, device_session::cloud_work& todo);
   header call_header(work& w, std::uint32_t ticket);

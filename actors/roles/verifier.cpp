@@ -81,7 +81,8 @@ void verifier_state::open(call<open_session>& c) {
   auto length = it == sessions_.end() ? 0 : it->second.length;
   spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
                options.node);
-  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from, c.body.wire};
+  auto opened_as = it == sessions_.end() ? ++last_opened_ : it->second.opened_as;
+  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from, c.body.wire, opened_as};
   schedule();
   reply_to(c.reply, c.hdr,
            opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens,
@@ -120,13 +121,15 @@ void verifier_state::run(call<verify>& c) {
   if (!rows)
     return reply_to(c.reply, c.hdr, to_failure(rows.error()));
   c.body.rows = std::move(*rows);
-  auto& r = h.running[c.hdr.unit] = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply, c.body.up_bytes_per_s};
-  send_steps(h, c.hdr, r, c.body);
+  auto& r = h.running[c.hdr.unit];
+  r = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply, std::move(c.body)};
+  send_steps(h, c.hdr, r);
 }
 
 /// A long prompt in several steps, so that others get their turn between them. Of all but the last nothing comes back,
 /// unless every row is wanted.
-void verifier_state::send_steps(held& h, const header& hdr, round& r, verify& body) {
+void verifier_state::send_steps(held& h, const header& hdr, round& r) {
+  const auto& body = r.ask;
   const auto most = options.config.chunk_rows > 0 ? options.config.chunk_rows : r.rows;
   for (std::uint32_t at = 0; at < r.rows; at += most) {
     engine_step step;
@@ -135,7 +138,7 @@ void verifier_state::send_steps(held& h, const header& hdr, round& r, verify& bo
     step.last_stage = options.config.stage_count - 1;
     step.base = body.base + at;
     const auto count = std::min(most, r.rows - at);
-    step.rows = count == r.rows ? std::move(body.rows) : some_rows(body.rows, at, count);
+    step.rows = some_rows(body.rows, at, count);
     step.want.rows = at + count == r.rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
     ++r.steps;
     auto of_step = hdr;
@@ -163,6 +166,14 @@ void verifier_state::on_answer(answer& a) {
   auto why = take(h, r, a);
   if (!why && r.steps > 0)
     return;
+  if (why && why->code == ec::out_of_pages && make_room(a.hdr.session)) {
+    std::erase_if(h.steps, [&](auto& entry) { return entry.second == r.unit; });
+    r.steps = 0;
+    r.out = {};
+    r.times = {};
+    a.hdr.unit = r.unit;
+    return send_steps(h, a.hdr, r);
+  }
   auto reply = r.reply;
   a.hdr.unit = r.unit;
   h.running.erase(running);
@@ -173,10 +184,32 @@ void verifier_state::on_answer(answer& a) {
   reply_to(reply, a.hdr, *h.last);
 }
 
+/// The newest session that holds a cache and is not older than the one in need loses it. @returns false when there is none
+bool verifier_state::make_room(const session_id& needs) {
+  auto own = sessions_.at(needs).opened_as;
+  auto victim = sessions_.end();
+  for (auto it = sessions_.begin(); it != sessions_.end(); ++it)
+    if (auto& h = it->second; h.opened_as > own && h.length > 0 && (victim == sessions_.end() || h.opened_as > victim->second.opened_as))
+      victim = it;
+  if (victim == sessions_.end())
+    return false;
+  auto& h = victim->second;
+  spdlog::info("session {} loses its cache at {}: an older one needs the memory", to_string(victim->first), options.node);
+  h.length = 0;
+  h.last.reset();
+  auto of_engine = h.hdr;
+  of_engine.incarnation = options.incarnation;
+  self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});  // its next round is ec::stale_position
+  return true;
+}
+
 /// One step of a round came back; the last one makes its result.
 std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
-  if (auto* why = std::get_if<failure>(&a.body))
+  if (auto* why = std::get_if<failure>(&a.body)) {
+    if (why->code == ec::cancelled)  // make_room() took its cache
+      return failure{ec::stale_position, 0, "an older session needed the memory: all rows again"};
     return std::move(*why);
+  }
   auto* done = std::get_if<stepped>(&a.body);
   if (done == nullptr)
     return failure{ec::internal, 0, "the engine answered a step with something else"};
@@ -193,7 +226,7 @@ std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
   h.length = r.base + r.rows;
   h.last_unit = r.unit;
   h.last = verified{r.base, std::move(*rows), r.times, done->batch_rows,
-                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.up_bytes_per_s)};
+                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s)};
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 // actors/roles/verifier.hpp: the cloud side of `split` and `hat`: sequences over the middle stages of a model.
 // Source: HAT (arXiv 2503.18989), sections as in docs; the cloud crops its cache to `base` at the next verify (lazy
-// rollback) and answers a repeated round from its last result. A device that lost its way here opens the session again and
+// rollback) and answers a repeated round from its last result. When KV memory runs out, the newest other session loses its cache and
+// its device replays, so that the oldest always come to their end. A device that lost its way here opens the session again and
 // hears how many positions are still held.
 #pragma once
 
@@ -48,7 +49,7 @@ private:
     std::uint64_t base = 0;
     std::uint32_t rows = 0;
     sink reply;
-    std::uint64_t up_bytes_per_s = 0;
+    verify ask{};  ///< in the dtype of computation, to be run again when memory was made for it
     std::uint32_t steps = 0;  ///< of the engine that have not answered
     work_times times{};
     tensor out{};
@@ -61,6 +62,7 @@ private:
     std::uint64_t length = 0;      ///< positions that are surely in the cache
     std::string from{};            ///< the peer that opened it: to all others it is unknown
     dtype wire = dtype::f32;       ///< of its rows in both directions
+    std::uint64_t opened_as = 0;   ///< counts sessions: the highest is the newest
     std::map<std::uint32_t, std::uint32_t> steps{};  ///< unit of an engine step to unit of its round
     std::uint32_t last_step = 0;
   };
@@ -68,7 +70,8 @@ private:
   std::optional<failure> refuse(const held& h, const call<verify>& c) const;
   bool is_foreign(const session_id& id, const std::string& from) const;
   void schedule();
-  void send_steps(held& h, const header& hdr, round& r, verify& body);
+  void send_steps(held& h, const header& hdr, round& r);
+  bool make_room(const session_id& needs);
   void warm_up(std::uint32_t run);
   void on_warm_up(answer& a);
   std::optional<failure> take(held& h, round& r, answer& a);
@@ -76,6 +79,7 @@ private:
 
   cloud_monitor monitor_{{}};
   std::map<session_id, held> sessions_;
+  std::uint64_t last_opened_ = 0;
   bool ticking_ = false;
 };
 

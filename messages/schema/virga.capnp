@@ -188,6 +188,16 @@ struct Outcome {
   queueUs @12 :UInt64;           # microseconds waiting
   computeUs @13 :UInt64;         # microseconds inside shards
   linkUs @14 :UInt64;            # microseconds on links
+  cloudUs @15 :UInt64;           # of computeUs, at the other end of the link
+  draftUs @16 :UInt64;           # that the answer waited for drafts
+  verdictUs @17 :UInt64;         # from the cloud's rows to the tokens
+  drafts @18 :List(DraftRound);  # of hat, in order
+
+  struct DraftRound {
+    drafted @0 :UInt16;          # tokens drafted
+    accepted @1 :UInt16;         # the first of them, that stood
+    source @2 :UInt8;            # virga::draft_source
+  }
 }
 
 struct Failure {

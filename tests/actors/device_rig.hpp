@@ -76,7 +76,7 @@ struct device_rig {
       rounds.push_back(*out.round);
       if (out.finish == finish_reason::none) {
         CHECK(session->fed() == session->committed().size() - 1);
-        CHECK(out.piece->ids.size() == out.round->accepted + 1);
+        CHECK(out.piece->ids.size() == out.round->accepted + 1u);
       }
       CHECK(out.round->accepted <= out.round->drafted);
     }
@@ -131,7 +131,7 @@ struct device_rig {
   std::deque<device_session::device_work> device_works;
   std::deque<device_session::cloud_work> cloud_works;
   std::vector<token_id> emitted;
-  std::vector<device_session::round_report> rounds;
+  std::vector<draft_round> rounds;
   std::vector<verify> asked;  ///< of the cloud, in order
   finish_reason finish = finish_reason::none;
   std::uint64_t device_steps = 0;

@@ -4,6 +4,7 @@
 #include "tests/actors/device_rig.hpp"
 #include "tests/models/random_adapter.hpp"
 
+#include <cmath>
 #include <set>
 
 using namespace virga;
@@ -83,7 +84,7 @@ std::vector<token_id> prompt_of(std::mt19937_64& random, std::size_t length) {
 
 std::size_t came_true(const device_rig& r) {
   return static_cast<std::size_t>(
-    std::ranges::count_if(r.rounds, [](auto& x) { return x.came_true != device_session::guess::none; }));
+    std::ranges::count_if(r.rounds, [](auto& x) { return x.source != draft_source::fresh; }));
 }
 
 } // namespace
@@ -289,4 +290,56 @@ TEST_CASE("a session goes on from what both sides still hold", "[actors][hat]") 
     before.insert(before.end(), r.emitted.begin(), r.emitted.end());
     CHECK(before == truth(work));
   }
+}
+
+TEST_CASE("drafted tokens have the distribution of the target", "[actors][hat]") {
+  const std::vector<token_id> prompt{4, 8, 15, 16};
+  constexpr int seeds = 4000;
+  // What the second token is distributed like: over all first ones.
+  auto whole = shard({{stage_kind::embedding}, {stage_kind::layers, 0, layer_count}, {stage_kind::head}});
+  auto distribution = [&](std::vector<token_id> text) {
+    models::segment s{whole->open(), 0, 2, 0, std::move(text), {}, {}};
+    s.want.logits = rows_wanted::last;
+    auto p = models::test::numbers(whole->step(std::span{&s, 1})[0].logits);
+    whole->close(s.seq);
+    double sum = 0;
+    for (auto& x : p)
+      sum += x = std::exp(x);
+    for (auto& x : p)
+      x /= sum;
+    return p;
+  };
+  auto first = distribution(prompt);
+  std::vector<double> expected(first.size());
+  for (token_id a = 0; a < first.size(); ++a) {
+    auto text = prompt;
+    text.push_back(a);
+    auto second = distribution(text);
+    for (std::size_t b = 0; b < second.size(); ++b)
+      expected[b] += seeds * first[a] * second[b];
+  }
+  std::vector<double> seen(first.size());
+  std::uint32_t stood = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    auto r = make_rig(bridge::adapter, 2, seed);
+    auto out = r.answer(work_of(prompt, 3, {1.0, seed}), {2, 0.0, false, 2, 2, 0, 4}, {2, 2, 512});
+    ++seen[out[1]];
+    for (auto& round : r.rounds)
+      stood += round.accepted;
+  }
+  double chi = 0, rest_seen = 0, rest_expected = 0, cells = 0;
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    if (expected[i] < 10) {
+      rest_seen += seen[i];
+      rest_expected += expected[i];
+      continue;
+    }
+    chi += (seen[i] - expected[i]) * (seen[i] - expected[i]) / expected[i];
+    ++cells;
+  }
+  if (rest_expected > 0)
+    chi += (rest_seen - rest_expected) * (rest_seen - rest_expected) / rest_expected;
+  CHECK(cells > 20);
+  CHECK(stood > 100);  // the noise that both share makes some drafts of a random adapter right
+  CHECK(chi < cells + 4 * std::sqrt(2 * cells));  // four deviations of the distribution
 }

@@ -195,6 +195,34 @@ TEST_CASE("a verifier that has warmed up suggests chunks, and devices follow", "
   CHECK(bodies<opened>(log)[1].chunk_rows == 512);
 }
 
+TEST_CASE("when memory runs out the older session goes on and the newer one replays or says so", "[actors][hat]") {
+  auto folder = std::make_shared<models::hf::model_folder>(models::test::fixture(fixture));
+  auto page = std::uint64_t{2} * 2 * 10 * 64 * sizeof(double) * 3;  // 64 positions of the cloud's three layers
+  auto tight = [=](const std::vector<stage>& stages) {
+    models::shard_options o;
+    o.compute = dtype::f64;
+    o.stages = stages;
+    if (stages.front().kind == stage_kind::layers)
+      o.kv_bytes = 2 * page;
+    return models::make_reference_shard(*folder, o);
+  };
+  std::vector<token_id> longer(40, 7);
+  for (std::uint32_t newer_tokens : {4u, 40u}) {
+    pair p{tight, layers, 1, whole_prompt, {}, own_layers(1, layers)};
+    p.together = true;
+    auto older = p.generate(longer, 60, {}, 1), newer = p.generate(prompt, newer_tokens, {}, 2);
+    p.run();
+    CHECK(ids_of(older) == expected(f64(), layers, longer, 60, {}));
+    auto refused = bodies<failure>(newer);
+    if (newer_tokens == 4)
+      CHECK(ids_of(newer) == expected(f64(), layers, prompt, 4, {}));  // it has ended before the older one needs more
+    else
+      REQUIRE(refused.size() == 1);
+    for (auto& f : refused)
+      CHECK((f.code == ec::stale_position || f.code == ec::out_of_pages));
+  }
+}
+
 TEST_CASE("after a lost link hat goes on from what both sides still hold", "[actors][hat]") {
   for (std::size_t after : {0u, 1u, 6u, 13u})
     for (bool cloud_forgets : {false, true}) {

@@ -248,7 +248,7 @@ class Commands(ToyTest):
             self.skipTest("no openai and huggingface_hub packages: `make test` installs them")
         self.ok("up", "toy.yaml")
         url = f"http://127.0.0.1:{self.toy.gateway}"
-        for script, strategy in itertools.product(("openai", "huggingface"), ("cloud", "edge", "split")):
+        for script, strategy in itertools.product(("openai", "huggingface"), ("cloud", "edge", "split", "hat")):
             path = pathlib.Path(__file__).parents[1] / f"actors/{script}_client_test.py"
             client = subprocess.run([python, path, url, strategy], capture_output=True, text=True, timeout=60)
             self.assertEqual((client.returncode, client.stdout[:3]), (0, "OK "), client.stdout + client.stderr)

@@ -23,14 +23,16 @@ asked answered(std::size_t question, const std::string& text, bool exact, double
   return a;
 }
 
-/// 100 questions: the cloud right on all, the edge on every second, split as the cloud; 20 ms apart and 2 ms of compute.
+/// 100 questions: the cloud right on all, the edge on every second, split and hat as the cloud; 20 ms apart and 2 ms of compute.
 std::vector<demo_answers> good() {
-  std::vector<demo_answers> all{{"cloud", {}}, {"edge", {}}, {"split", {}}};
+  std::vector<demo_answers> all{{"cloud", {}}, {"edge", {}}, {"split", {}}, {"hat", {}}};
   for (std::size_t i = 0; i < 100; ++i) {
     auto text = "answer " + std::to_string(i);
     all[0].all.push_back(answered(i, text, true, 1));
     all[1].all.push_back(answered(i, i % 2 ? text : "wrong", i % 2, 1));
     all[2].all.push_back(answered(i, text, true, 22));
+    all[3].all.push_back(answered(i, text, true, 6));
+    all[3].all.back().answer.round_trips = 4;
   }
   return all;
 }
@@ -54,7 +56,8 @@ TEST_CASE("no text of a report ends the page that holds it", "[deploy]") {
 TEST_CASE("a demonstration that went well keeps every promise", "[deploy][demo]") {
   auto r = make_report(good(), 20);
   CHECK(broken(r) == "");
-  CHECK(r.identical == 100);
+  CHECK(r.strategies.at(3).tokens_per_round_trip == Approx(11.0 / 4));
+  CHECK(r.strategies.at(1).identical == 50);
   const auto& split = r.strategies.at(2);
   CHECK(split.tokens == 1100);
   CHECK(split.tbt_ms == Approx(22));
@@ -71,6 +74,14 @@ TEST_CASE("one text of split that differs breaks the promise", "[deploy][demo]")
   CHECK(broken(r) == "split gives the text of cloud: 99 of 100\n");
   CHECK(boost::json::parse(report_json(r, answers, std::vector<virga::models::world::question>(100)))
           .at("identical_split_cloud") == false);
+}
+
+TEST_CASE("hat that differs, or asks the cloud for every token, breaks its promises", "[deploy][demo]") {
+  auto answers = good();
+  answers[3].all[7].answer.text += " .";
+  for (auto& a : answers[3].all)
+    a.answer.round_trips = 11;
+  CHECK(broken(make_report(answers, 20)) == "hat gives the text of cloud: 99 of 100\na round trip of hat gives 1.00 tokens >= 2\n");
 }
 
 TEST_CASE("two failures are not two identical texts", "[deploy][demo]") {
@@ -103,6 +114,6 @@ TEST_CASE("the report has the SHA-256 of each text", "[deploy][demo]") {
   auto answers = good();
   answers[0].all[0].answer.text = "abc";
   auto report = boost::json::parse(report_json(make_report(answers, 20), answers, std::vector<virga::models::world::question>(100)));
-  CHECK(report.at("texts").as_array().size() == 300);
+  CHECK(report.at("texts").as_array().size() == 400);
   CHECK(report.at("texts").at(0).at("sha256") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }

@@ -43,14 +43,16 @@ class Demo(unittest.TestCase):
 
     def check(self, report):
         self.assertTrue(report["identical_split_cloud"])
+        self.assertTrue(report["identical_hat_cloud"])
         rows = {s["name"]: s for s in report["strategies"]}
-        self.assertEqual(list(rows), ["cloud", "edge", "split"])
+        self.assertEqual(list(rows), ["cloud", "edge", "split", "hat"])
         for row in rows.values():
             self.assertGreaterEqual(row["questions"], 200)
             for key in ("exact", "ttft_ms", "tbt_ms", "tokens_per_s", "bytes_up_per_token", "bytes_down_per_token"):
                 self.assertGreaterEqual(row[key], 0)
         self.assertGreaterEqual(rows["cloud"]["exact"], 0.95)
         self.assertLess(rows["edge"]["exact_high"], rows["cloud"]["exact_low"])
+        self.assertGreaterEqual(rows["hat"]["tokens_per_round_trip"], 2)
         self.assertEqual(rows["edge"]["bytes_up_per_token"], 0, "what is answered at the edge stays there")
         texts = {}
         for t in report["texts"]:
@@ -58,7 +60,7 @@ class Demo(unittest.TestCase):
             texts[t["strategy"], t["question"]] = t
         self.assertGreaterEqual(sum(t["tokens"] >= 40 for (s, _), t in texts.items() if s == "split"), 50)
         for (strategy, question), t in texts.items():
-            if strategy == "split":
+            if strategy in ("split", "hat"):
                 self.assertEqual(t["sha256"], texts["cloud", question]["sha256"], t["prompt"])
 
 

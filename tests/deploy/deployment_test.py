@@ -16,7 +16,7 @@ class Deployment(ToyTest):
         status = self.toy.status()
         self.assertTrue(status["complete"], status)
         texts = {}
-        for strategy in ("cloud", "edge", "split"):
+        for strategy in ("cloud", "edge", "split", "hat"):
             answer = self.toy.run("chat", "--strategy", strategy, "--message", "w4 w5 w6", "--max-tokens", "12")
             self.assertEqual(answer.returncode, 0, answer.stderr)
             texts[strategy], report = answer.stdout.splitlines()

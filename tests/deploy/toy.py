@@ -35,9 +35,11 @@ nodes:
     engines:
       - {{name: small, model: model}}
       - {{name: device, model: model, stages: "embedding,0-0,head"}}
+      - {{name: skip, model: model, stages: "embedding,0-0,2-2,head"}}  # drafts with the model but its second layer
     roles:
       - {{role: generator, engine: small}}
       - {{role: drafter, engine: device}}
+      - {{role: drafter, engine: skip, serves: hat, draft: {{split: 1, unsure_below: 0}}}}
 links:
   - {{from: edge-1, to: cloud-1, rtt_ms: 10}}
 """

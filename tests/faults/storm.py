@@ -24,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "deploy"))
 from toy import CLUSTER, Toy, free_port, wait_until  # noqa: E402
 
 NODES = ("front", "replica-1", "replica-2", "stage-1", "stage-2", "edge-1")
-STRATEGIES = ("cloud", "edge", "split")
+STRATEGIES = ("cloud", "edge", "split", "hat")
 TOKENS = 48
 # What a client may be told while something is broken; "gone" is an edge that was killed with its gateway.
 ERRORS = {"peer_unreachable", "shutting_down", "unknown_session", "deadline_exceeded", "queue_full", "stale_epoch", "stale_position",

@@ -44,21 +44,24 @@ static auto parts(const generate& x) { return std::tie(x.how, x.request_id, x.pr
                                                          x.answered); }
 static auto parts(const open_session& x) {
   return std::tie(x.model_digest, x.first_layer, x.last_layer, x.hidden, x.wire, x.prompt_tokens, x.max_tokens,
-                  x.request_id);
+                  x.request_id, x.up_bytes_per_s);
 }
-static auto parts(const verify& x) { return std::tie(x.base, x.want, x.rows); }
+static auto parts(const verify& x) { return std::tie(x.base, x.want, x.rows, x.up_bytes_per_s); }
 static auto parts(const close_session&) { return std::tuple<>{}; }
 static auto parts(const cancel&) { return std::tuple<>{}; }
-static auto parts(const opened& x) { return std::tie(x.length, x.kv_tokens); }
-static auto parts(const verified& x) { return std::tie(x.base, x.rows, x.times); }
+static auto parts(const opened& x) { return std::tie(x.length, x.kv_tokens, x.chunk_rows); }
+static auto parts(const verified& x) { return std::tie(x.base, x.rows, x.times, x.batch_rows, x.chunk_rows); }
 static auto parts(const scored_token& x) { return std::make_tuple(x.id, bits(x.logprob), x.text); }
 static bool operator==(const scored_token& a, const scored_token& b) { return parts(a) == parts(b); }
 static auto parts(const token_logprobs& x) { return std::tie(x.chosen, x.top); }
 static bool operator==(const token_logprobs& a, const token_logprobs& b) { return parts(a) == parts(b); }
 static auto parts(const tokens& x) { return std::tie(x.position, x.ids, x.text, x.logprobs); }
+static auto parts(const draft_round& x) { return std::tie(x.drafted, x.accepted, x.source); }
+static bool operator==(const draft_round& a, const draft_round& b) { return parts(a) == parts(b); }
 static auto parts(const outcome& x) {
   return std::tie(x.error, x.error_text, x.error_detail, x.how, x.finish, x.places, x.attempts, x.prompt_tokens,
-                  x.completion_tokens, x.round_trips, x.bytes_up, x.bytes_down, x.queue_us, x.compute_us, x.link_us);
+                  x.completion_tokens, x.round_trips, x.bytes_up, x.bytes_down, x.queue_us, x.compute_us, x.link_us,
+                  x.cloud_us, x.draft_us, x.verdict_us, x.drafts);
 }
 static auto parts(const failure& x) { return std::tie(x.code, x.detail, x.text); }
 static auto parts(const kv_slice& x) { return std::tie(x.stage, x.layer, x.base, x.rows); }
@@ -153,9 +156,12 @@ sketch any_sketch(rng& r, const sizes& s) {
 }
 
 outcome any_outcome(rng& r, const sizes& s) {
+  std::vector<draft_round> drafts(s.list);
+  for (auto& d : drafts)
+    d = {static_cast<std::uint16_t>(r()), static_cast<std::uint16_t>(r()), any_of<draft_source>(r, 3)};
   return {any_of<ec>(r, ec_count), any_text(r, s.text), r(), any_of<strategy>(r, strategy_count),
           any_of<finish_reason>(r, 3), any_places(r, s.list, s.place_text), any_u32(r), any_u32(r), any_u32(r),
-          any_u32(r), r(), r(), r(), r(), r()};
+          any_u32(r), r(), r(), r(), r(), r(), r(), r(), r(), std::move(drafts)};
 }
 
 std::vector<frame> of_each(rng& r, const sizes& s) {
@@ -166,9 +172,9 @@ std::vector<frame> of_each(rng& r, const sizes& s) {
     hello{any_u32(r), text(), text(), text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_roles(r, s.list)},
     status{any_roles(r, s.list)}, ping{r()}, pong{r()}, credit{r(), r(), r()},
     any_generate(r, s),
-    open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r), text()},
-    verify{r(), any_of<rows_wanted>(r, 3), rows()}, close_session{}, cancel{}, opened{r(), r()},
-    verified{r(), rows(), {r(), r()}}, any_tokens(r, s), any_outcome(r, s),
+    open_session{text(), any_u32(r), any_u32(r), any_u32(r), a_dtype(), any_u32(r), any_u32(r), text(), r()},
+    verify{r(), any_of<rows_wanted>(r, 3), rows(), r()}, close_session{}, cancel{}, opened{r(), r(), any_u32(r)},
+    verified{r(), rows(), {r(), r()}, any_u32(r), any_u32(r)}, any_tokens(r, s), any_outcome(r, s),
     failure{static_cast<ec>(1 + pick(r, ec_count - 1)), r(), text()},
     kv_slice{any_u32(r), any_u32(r), r(), rows()}, any_sketch(r, s),
     padding{static_cast<std::uint32_t>(s.text)}};

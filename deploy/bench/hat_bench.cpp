@@ -1,0 +1,262 @@
+#include "deploy/bench/hat_bench.hpp"
+
+#include "deploy/bench/hat_deployment.hpp"
+#include "deploy/bench/hat_row.hpp"
+#include "deploy/failures.hpp"
+#include "deploy/table.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <thread>
+
+namespace virga::deploy {
+namespace {
+
+namespace json = boost::json;
+namespace world = models::world;
+using clock = std::chrono::steady_clock;
+using strategies = std::vector<std::string>;
+
+constexpr std::size_t long_answer = 40;    // tokens
+constexpr double reference_rtt_ms = 20;    // of the summary
+constexpr double void_factor = 1.15;
+
+/// Held-out descriptions with answers of at least 40 tokens.
+std::vector<world::question> questions_of(const world::world& w, std::uint32_t count) {
+  world::mixture only_descriptions{0, 0, 0, 1, 0, 0, 0, 3, 5};
+  auto drawn = world::make_questions(w, world::split::test, 7, only_descriptions, 2 * count);
+  std::erase_if(drawn, [](auto& q) { return world::split_words(q.answer).size() < long_answer; });
+  drawn.resize(std::min<std::size_t>(drawn.size(), count));
+  return drawn;
+}
+
+class hat_run {
+public:
+  hat_run(const world::world& w, const std::vector<world::question>& questions, const hat_deployment& at)
+    : world_(w), questions_(questions), at_(at) {}
+
+  /// Every question with every strategy: all devices at once with one strategy, then with the next.
+  std::vector<hat_row> rows(const std::string& model, double rtt_ms, const strategies& how) {
+    std::vector<hat_row> out;
+    for (auto& s : how) {
+      hat_row row;
+      row.model = model;
+      row.strategy = s;
+      row.devices = static_cast<std::uint32_t>(at_.ports().size());
+      row.rtt_ms = rtt_ms;
+      out.push_back(std::move(row));
+    }
+    block(out, 0, true);
+    std::size_t turn = 0;
+    for (std::size_t first = 0; first < questions_.size(); first += at_.ports().size())
+      block(out, first, false, turn++);
+    for (auto& row : out)
+      row.drafts = summarise(world_, row.answers);
+    compare(out);
+    return out;
+  }
+
+private:
+  void block(std::vector<hat_row>& rows, std::size_t first, bool warm_up, std::size_t turn = 0) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      auto& row = rows[(i + turn) % rows.size()];
+      const auto begun = clock::now();
+      auto answers = ask_all(row.strategy, first);
+      if (warm_up)
+        continue;
+      row.wall_s += std::chrono::duration<double>(clock::now() - begun).count();
+      std::ranges::move(answers, std::back_inserter(row.answers));
+    }
+  }
+
+  /// One question for each device.
+  std::vector<hat_answer> ask_all(const std::string& strategy, std::size_t first) const {
+    auto count = std::min(at_.ports().size(), questions_.size() - first);
+    std::vector<hat_answer> out(count);
+    std::vector<std::string> errors(count);
+    std::vector<std::thread> clients;
+    for (std::size_t i = 0; i < count; ++i)
+      clients.emplace_back([&, i] {
+        try {
+          out[i] = {&questions_[first + i], ask(request(questions_[first + i], strategy, at_.ports()[i]))};
+        } catch (const std::exception& e) {
+          errors[i] = e.what();
+        }
+      });
+    for (auto& c : clients)
+      c.join();
+    for (auto& e : errors)
+      if (!e.empty())
+        throw failed(strategy + ": " + e);
+    return out;
+  }
+
+  static question request(const world::question& from, const std::string& strategy, std::uint16_t port) {
+    question q;
+    q.port = port;
+    q.strategy = strategy;
+    q.messages = {{"user", from.prompt}};
+    q.max_tokens = 160;
+    q.limit = std::chrono::minutes(5);
+    return q;
+  }
+
+  /// All texts against those of split, and of cloud where it was asked.
+  static void compare(std::vector<hat_row>& rows) {
+    for (auto& row : rows) {
+      row.identical = true;
+      for (auto& other : rows)
+        for (std::size_t i = 0; i < row.answers.size(); ++i)
+          row.identical = row.identical && row.answers[i].got.text == other.answers[i].got.text;
+    }
+  }
+
+  const world::world& world_;
+  const std::vector<world::question>& questions_;
+  const hat_deployment& at_;
+};
+
+bool is_void(const hat_row& split) { return split.tbt_ms() > void_factor * (split.rtt_ms + split.compute_ms()); }
+
+const hat_row& find(const std::vector<hat_row>& rows, const std::string& strategy) {
+  return *std::ranges::find(rows, strategy, &hat_row::strategy);
+}
+
+class hat_bench {
+public:
+  hat_bench(const hat_options& o, const std::function<void(const std::string&)>& say)
+    : options_(o), say_(say), model_(std::filesystem::absolute(o.model)) {}
+
+  json::object run() {
+    json::object out;
+    if (wanted("rows"))
+      out["rows"] = rows();
+    if (wanted("controls"))
+      out["controls"] = controls();
+    if (wanted("wire"))
+      out["wire"] = wire();
+    if (wanted("losing"))
+      out["losing"] = losing();
+    if (wanted("rows"))
+      out["summary"] = summary();
+    return out;
+  }
+
+private:
+  bool wanted(const std::string& part) const { return part.find(options_.only) != std::string::npos; }
+
+  hat_setup setup(std::uint32_t devices) const {
+    hat_setup s;
+    s.model = model_;
+    s.split = options_.split;
+    s.adapter = std::filesystem::absolute(options_.adapters / ("cloud-" + std::to_string(options_.split)));
+    s.devices = devices;
+    return s;
+  }
+
+  std::vector<hat_row> measure(const hat_deployment& at, const std::string& model, const link_quality& link, const strategies& how,
+                               std::uint32_t questions) {
+    at.shape(link);
+    auto asked = questions_of(world_, std::max<std::uint32_t>(questions, static_cast<std::uint32_t>(at.ports().size())));
+    say_(model + ": " + std::to_string(at.ports().size()) + " devices, " + fixed(link.rtt_ms, 0) + " ms");
+    return hat_run(world_, asked, at).rows(model, link.rtt_ms, how);
+  }
+
+  json::array rows() {
+    json::array out;
+    for (auto devices : options_.devices) {
+      const hat_deployment at(setup(devices), say_);
+      for (auto rtt : options_.rtts_ms) {
+        auto set = measure(at, "zoo", {rtt, 0, 0, 0}, {"cloud", "split", "hat"}, options_.questions);
+        for (auto& row : set) {
+          auto o = row.to_json();
+          o["void"] = is_void(find(set, "split"));
+          out.push_back(std::move(o));
+        }
+        const auto &split = find(set, "split"), &hat = find(set, "hat");
+        if (rtt == reference_rtt_ms && !is_void(split) && hat.identical)
+          reductions_.push_back(1 - hat.tbt_ms() / split.tbt_ms());
+        if (rtt == reference_rtt_ms) {
+          accept_lengths_.push_back(hat.drafts.accept_length());
+          of_bound_.push_back(hat.tbt_ms() / hat.predicted_tbt_ms());
+        }
+      }
+    }
+    return out;
+  }
+
+  /// Drafts that never stand and drafts that always do: what is measured must lie between.
+  json::array controls() {
+    json::array out;
+    auto random = setup(1), own = setup(1);
+    random.adapter = std::filesystem::absolute(options_.adapters / ("random-" + std::to_string(options_.split)));
+    own.adapter.clear();
+    own.draft = "{length: fixed}";
+    for (auto& [name, s] : {std::pair("zoo, random adapter", random), std::pair("zoo, the cloud as its own draft", own)}) {
+      const hat_deployment at(s, say_);
+      for (auto& row : measure(at, name, {reference_rtt_ms, 0, 0, 0}, {"split", "hat"}, options_.questions / 2))
+        out.push_back(row.to_json());
+    }
+    return out;
+  }
+
+  /// Narrower rows: bytes saved, and how many texts they change.
+  json::array wire() {
+    json::array out;
+    std::vector<std::string> texts;
+    for (std::string dtype : {"f32", "bf16", "f16", "i8_rows"}) {
+      auto s = setup(1);
+      s.draft = s.split_draft = "{wire: " + dtype + "}";
+      s.whole = false;
+      const hat_deployment at(s, say_);
+      for (auto& row : measure(at, "zoo, wire " + dtype, {reference_rtt_ms, 0, 0, 0}, {"split", "hat"}, options_.questions)) {
+        std::size_t changed = 0;
+        for (std::size_t i = 0; i < row.answers.size(); ++i) {
+          if (dtype == "f32" && row.strategy == "split")
+            texts.push_back(row.answers[i].got.text);
+          changed += row.answers[i].got.text != texts.at(i) ? 1 : 0;
+        }
+        auto o = row.to_json();
+        o["texts_changed"] = changed;
+        out.push_back(std::move(o));
+      }
+    }
+    return out;
+  }
+
+  /// Nearer and narrower links, until drafting costs more than it saves.
+  json::array losing() {
+    json::array out;
+    const hat_deployment at(setup(1), say_);
+    for (const link_quality& link : {link_quality{2, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}, {20, 0, 1, 1}, {20, 0, 0.2, 0.2}, {20, 0, 0.05, 0.05}}) {
+      auto set = measure(at, "zoo", link, {"split", "hat"}, link.up_mbit > 0 && link.up_mbit < 0.5 ? 4 : options_.questions / 2);
+      auto o = find(set, "hat").to_json();
+      o["up_mbit"] = link.up_mbit;
+      o["split_tbt_ms"] = find(set, "split").tbt_ms();
+      o["tbt_of_split"] = find(set, "hat").tbt_ms() / find(set, "split").tbt_ms();
+      out.push_back(std::move(o));
+    }
+    return out;
+  }
+
+  json::object summary() const {
+    return {{"tbt_reduction", median(reductions_)}, {"accept_length", median(accept_lengths_)},
+            {"tbt_of_bound", median(of_bound_)},    {"goal_tbt_reduction", 0.70},
+            {"goal_accept_length", 3.5},            {"goal_tbt_of_bound", 1.05}};
+  }
+
+  hat_options options_;
+  const std::function<void(const std::string&)>& say_;
+  std::filesystem::path model_;
+  world::world world_;
+  std::vector<double> reductions_, accept_lengths_, of_bound_;
+};
+
+} // namespace
+
+json::object bench_hat(const hat_options& options, const std::function<void(const std::string&)>& say) {
+  return hat_bench(options, say).run();
+}
+
+} // namespace virga::deploy
