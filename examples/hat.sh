@@ -19,7 +19,7 @@ print(next(n["api_port"] for n in json.load(sys.stdin)["nodes"] if "hat" in n["s
 ask() {
   curl --silent --show-error --fail-with-body "http://127.0.0.1:$port/v1/chat/completions" -H 'Content-Type: application/json' \
     -d "$(python3 -c 'import json, sys; print(json.dumps({"model": "virga/" + sys.argv[1], "max_tokens": 128,
-          "messages": [{"role": "user", "content": sys.argv[2]}]}))' "$1" "$question"); }
+          "messages": [{"role": "user", "content": sys.argv[2]}]}))' "$1" "$question")"; }
 
 # 2. Compare. `drafts` says for each round how many tokens were drafted, how many of them stood, and where the draft came from.
 compare() {

@@ -2,6 +2,7 @@
 
 #include "deploy/bench/hat_deployment.hpp"
 #include "deploy/bench/hat_row.hpp"
+#include "deploy/bench/random_adapter.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/table.hpp"
 
@@ -190,7 +191,8 @@ private:
   json::array controls() {
     json::array out;
     auto random = setup(1), own = setup(1);
-    random.adapter = std::filesystem::absolute(options_.adapters / ("random-" + std::to_string(options_.split)));
+    random.adapter = log_dir("bench-hat") / "random-adapter";
+    write_random_adapter(model_, options_.split, random.adapter);
     own.adapter.clear();
     own.draft = "{length: fixed}";
     for (auto& [name, s] : {std::pair("zoo, random adapter", random), std::pair("zoo, the cloud as its own draft", own)}) {
