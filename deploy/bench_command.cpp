@@ -63,7 +63,7 @@ void print_hat(const json::object& result) {
   auto number = [](const json::object& r, const char* key, int digits, double scale = 1) {
     return r.contains(key) ? fixed(r.at(key).to_number<double>() * scale, digits) : std::string("-");
   };
-  for (const char* part : {"rows", "controls", "wire", "losing"})
+  for (const char* part : {"rows", "long", "controls", "wire", "losing"})
     for (auto& v : result.contains(part) ? result.at(part).as_array() : json::array{}) {
       auto& r = v.as_object();
       auto bound = r.contains("predicted_tbt_ms") ? fixed(r.at("tbt_ms").to_number<double>() / r.at("predicted_tbt_ms").to_number<double>(), 2) : "-";
@@ -123,7 +123,7 @@ void add_bench_command(CLI::App& app) {
   of_systems->add_option("--rtt", o->hat.rtts_ms, "Milliseconds; default 5 20 50 100")->check(CLI::Range(0.0, 10'000.0));
   of_systems->add_option("--questions", o->hat.questions, "Of each setting; default 24")->check(CLI::Range(2u, 10'000u));
   of_systems->add_option("--split", o->hat.split, "Layers on the device; default 1")->check(CLI::Range(1u, 3u));
-  of_systems->add_option("--only", o->hat.only, "Parts whose name contains this: rows, controls, wire, losing");
+  of_systems->add_option("--only", o->hat.only, "Parts whose name contains this: rows, long, controls, wire, losing");
   add_output_options(*of_systems, *o);
   of_systems->callback([o] { show(*o, bench_hat(o->hat, progress_of(*o)), print_hat); });
 

@@ -51,7 +51,7 @@ std::size_t room_of(const tokens& x) {
 std::size_t room_of(const failure& x) { return room_of(x.text); }
 
 std::size_t room_of(const outcome& x) {
-  auto bytes = room_of(x.error_text) + 8;
+  auto bytes = room_of(x.error_text) + 16 + 8 * x.drafts.size();
   for (auto& p : x.places)
     bytes += 16 + room_of(p.node) + room_of(p.stages);
   return bytes;

@@ -21,10 +21,10 @@ struct hat_options {
   std::vector<std::uint32_t> devices{1, 2, 8};
   std::vector<double> rtts_ms{5, 20, 50, 100};
   std::uint32_t questions = 24;  ///< of each setting, over all devices; at least one a device
-  std::string only;              ///< parts whose name contains this: rows, controls, wire, losing
+  std::string only;              ///< parts whose name contains this: rows, long, controls, wire, losing
 };
 
-/// @returns {"rows": [...], "controls": [...], "wire": [...], "losing": [...], "summary": {"tbt_reduction", ...}}; a row is
+/// @returns {"rows": [...], "long": [...], "controls": [...], "wire": [...], "losing": [...], "summary": {"tbt_reduction", ...}}; a row is
 ///   {"model", "devices", "rtt_ms", "strategy", "ttft_ms", "tbt_ms", "accept_length", "fact_acceptance", "tokens_per_s", "bytes_up",
 ///   "bytes_down", "identical", ...}
 /// @throws failed, bad_input
