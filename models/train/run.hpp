@@ -18,6 +18,11 @@ struct run_options {
   std::function<void(const progress&)> report = [](const progress&) {};  ///< after every step
 };
 
+/// Runs or resumes the steps, for any kind of run. @returns true when they are done: then the checkpoint of the end is left,
+/// for the caller to remove once the result is written
+/// @throws std::runtime_error when the checkpoint is of another run
+bool run_steps(stepwise& t, const std::filesystem::path& out, const run_options& options);
+
 /// Runs or resumes. @returns true when the model is finished and written
 /// @throws std::runtime_error when OUT already holds a finished model, or the checkpoint is of another recipe
 bool run(trainer& t, const std::filesystem::path& out, const run_options& options);
