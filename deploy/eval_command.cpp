@@ -1,7 +1,9 @@
 #include "deploy/eval_command.hpp"
 
+#include "deploy/adapter_scoring.hpp"
 #include "deploy/failures.hpp"
 #include "models/make_shard.hpp"
+#include "models/train/adapter_card.hpp"
 #include "models/train/gates.hpp"
 #include "models/train/run.hpp"
 #include "models/train/test_reads.hpp"
@@ -19,7 +21,7 @@ namespace world = models::world;
 namespace fs = std::filesystem;
 
 struct eval_options {
-  std::string model, zoo = "models/zoo", split = "test", shard = "torch", read_log;
+  std::string model, adapter, zoo = "models/zoo", split = "test", shard = "torch", read_log;
   bool gates = false, json = false;
   std::uint32_t questions = 2000;
   std::uint64_t seed = 1, world_seed = world::default_world_seed;
@@ -35,21 +37,48 @@ void log_read(const eval_options& o, const std::string& what) {
             << "\n";
 }
 
+void check_vocabulary(const models::hf::model_folder& folder, const world::vocabulary& words) {
+  if (folder.config().vocab_size != words.size())
+    throw bad_input(folder.dir().string() + " has a vocabulary of " + std::to_string(folder.config().vocab_size)
+                    + " words, the generated world has " + std::to_string(words.size())
+                    + "; only models made by `virga train` can be asked about it");
+}
+
 train::model_scores ask(const eval_options& o, const fs::path& dir) {
   const world::world where(o.world_seed, o.people);
   const world::vocabulary words;
   try {
     const models::hf::model_folder folder(dir);
-    if (folder.config().vocab_size != words.size())
-      throw bad_input(dir.string() + " has a vocabulary of " + std::to_string(folder.config().vocab_size)
-                      + " words, the generated world has " + std::to_string(words.size())
-                      + "; only models made by `virga train` can be asked about it");
+    check_vocabulary(folder, words);
     const auto model = o.shard == "torch" ? models::make_torch_shard(folder, {}) : models::make_reference_shard(folder, {});
     const auto from = o.split == "test" ? world::split::test : world::split::validation;
     return train::measure(where, words, train::score_with(*model), from, o.seed, o.questions);
   } catch (const models::bad_model& e) {
     throw bad_input(e.what());
   }
+}
+
+/// How much of the model's answers its device part drafts.
+train::adapter_scores draft(const eval_options& o) {
+  const world::world where(o.world_seed, o.people);
+  const world::vocabulary words;
+  try {
+    const models::hf::model_folder folder(o.model);
+    check_vocabulary(folder, words);
+    const auto device = load_device(folder, o.adapter, dtype::f32, folder.config().max_position_embeddings);
+    const auto whole = models::make_torch_shard(folder, {});
+    const world_drafts what{o.split, o.seed, o.questions, o.read_log};
+    train::adapter_scores scores;
+    scores.drafts = train::measure_acceptance(*device, requests_of(what, "adapter " + o.adapter, where, words, *whole), {},
+                                              folder.generation().eos);
+    return scores;
+  } catch (const models::bad_model& e) {
+    throw bad_input(e.what());
+  }
+}
+
+void print(const eval_options& o, const std::vector<train::score_row_text>& rows) {
+  std::cout << (o.json ? train::to_json(rows) + "\n" : train::to_table(rows));
 }
 
 void judge_gates(const eval_options& o) {
@@ -70,9 +99,10 @@ void eval(const eval_options& o) {
     return judge_gates(o);
   if (o.model.empty())
     throw bad_input("eval needs a model folder, or --gates");
+  if (!o.adapter.empty())
+    return print(o, draft(o).rows());
   log_read(o, "scores of " + o.model);
-  const auto scores = ask(o, o.model);
-  std::cout << (o.json ? train::to_json(scores) + "\n" : train::to_table(scores));
+  print(o, ask(o, o.model).rows());
 }
 
 } // namespace
@@ -81,6 +111,7 @@ void add_eval_command(CLI::App& app) {
   auto* command = app.add_subcommand("eval", "Ask a model about the generated world; --gates: is the world fit for experiments");
   auto o = std::make_shared<eval_options>();
   command->add_option("model", o->model, "A folder made by `virga train`");
+  command->add_option("--adapter", o->adapter, "Adapter of this model: how much of the model's describe answers it drafts");
   command->add_flag("--gates", o->gates, "Judge cloud, edge-m and edge-s of ZOO; exit code 1 when a gate fails");
   command->add_option("--zoo", o->zoo, "Folder with cloud, edge-m and edge-s (models/zoo)");
   command->add_option("--split", o->split, "test is for reported tables, validation for choosing anything")
@@ -92,7 +123,8 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--shard", o->shard, "What runs the model")->check(CLI::IsMember({"torch", "reference"}));
   command->add_option("--read-log", o->read_log, "Where each read of the test split is written down");
   command->add_flag("--json", o->json, "For programs");
-  command->footer("Examples:\n  virga eval --gates\n  virga eval models/zoo/cloud --split validation");
+  command->footer("Examples:\n  virga eval --gates\n  virga eval models/zoo/cloud --split validation\n"
+                  "  virga eval models/zoo/cloud --adapter models/zoo/adapters/cloud-1");
   command->callback([o] { eval(*o); });
 }
 

@@ -1,6 +1,7 @@
 #include "deploy/train_command.hpp"
 
 #include "deploy/failures.hpp"
+#include "deploy/train_reporter.hpp"
 #include "models/make_shard.hpp"
 #include "models/train/card.hpp"
 #include "models/train/gates.hpp"
@@ -9,9 +10,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <unistd.h>
-
-#include <chrono>
 #include <fstream>
 #include <iostream>
 
@@ -48,31 +46,6 @@ train::recipe recipe_of(const train_options& o) {
   }
 }
 
-/// A bar that redraws itself on a terminal, a line now and then in a log.
-class reporter {
-public:
-  void operator()(const train::progress& p) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - shown_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(30'000)) && p.step < p.steps)
-      return;
-    shown_ = now;
-    std::cerr << (terminal_ ? "\r" : "") << train::progress_line(p) << (terminal_ ? " \033[K" : "\n") << std::flush;
-    if (terminal_ && p.step == p.steps)
-      std::cerr << "\n";
-  }
-
-private:
-  bool terminal_ = ::isatty(2) == 1;
-  std::chrono::steady_clock::time_point shown_{};
-};
-
-void warn_of_slow_products(train::product_type products) {
-  constexpr double slow_gflops = 20;  // an hour becomes many
-  if (const auto speed = train::product_speed(products); speed < slow_gflops)
-    std::cerr << "virga: matrix products run at only " << static_cast<int>(speed)
-              << " GFLOP/s here; training will be slow. Is another program busy, or the BLAS without vector units?\n";
-}
-
 /// Asks the folder that was written, not the net in memory.
 train::model_scores ask(const train::trainer& t, const std::string& out, std::uint32_t questions, std::uint64_t seed) {
   const models::hf::model_folder folder(out);
@@ -97,7 +70,7 @@ void train_model(const train_options& o) {
   train::run_options how;
   how.checkpoint_seconds = o.checkpoint_seconds;
   how.stop_after_steps = o.stop_after_steps;
-  how.report = [report = reporter()](const train::progress& p) mutable { report(p); };
+  how.report = train_reporter();
   if (!train::run(t, o.out, how)) {
     std::cerr << "Stopped after " << t.state().step << " steps; the same command goes on from there.\n";
     return;
@@ -105,7 +78,7 @@ void train_model(const train_options& o) {
   const auto scores = ask(t, o.out, o.questions, question_seed);
   train::card_facts facts{command_line(o, recipe), train::machine_name(), models::world::split::test, question_seed};
   std::ofstream(std::filesystem::path(o.out) / "MODEL_CARD.md") << train::model_card(t.how(), t.state(), scores, facts);
-  std::cout << train::to_table(scores) << "\n" << o.out << " is ready.\n";
+  std::cout << train::to_table(scores.rows()) << "\n" << o.out << " is ready.\n";
 }
 
 } // namespace
@@ -113,8 +86,8 @@ void train_model(const train_options& o) {
 void add_train_command(CLI::App& app) {
   auto* command = app.add_subcommand("train", "Train one of the shipped models from nothing; a killed run goes on when started again");
   auto o = std::make_shared<train_options>();
-  command->add_option("model", o->model, "cloud, edge-m or edge-s")->required();
-  command->add_option("--out", o->out, "The model's folder; also holds the checkpoint while it runs")->required();
+  command->add_option("model", o->model, "cloud, edge-m or edge-s");
+  command->add_option("--out", o->out, "The model's folder; also holds the checkpoint while it runs");
   command->add_option("--million-tokens", o->million_tokens, "Tokens to see; the recipe's own number by default");
   command->add_option("--seed", o->seed, "Of weights and batches; the recipe's own by default");
   command->add_option("--dtype", o->dtype, "Of matrix products; auto takes bf16 where the CPU has it and it pays")
@@ -122,8 +95,16 @@ void add_train_command(CLI::App& app) {
   command->add_option("--checkpoint-seconds", o->checkpoint_seconds, "Between checkpoints (60)");
   command->add_option("--stop-after-steps", o->stop_after_steps, "End this call early with a checkpoint");
   command->add_option("--questions", o->questions, "Asked of each kind for MODEL_CARD.md (2000)");
-  command->footer("Example:\n  virga train cloud --out my-cloud");
-  command->callback([o] { train_model(*o); });
+  command->footer("Examples:\n  virga train cloud --out my-cloud\n"
+                  "  virga train adapter --model models/zoo/cloud --split 1 --out my-adapter");
+  add_train_adapter_command(*command);
+  command->callback([o, command] {
+    if (!command->get_subcommands().empty())
+      return;
+    if (o->model.empty() || o->out.empty())
+      throw bad_input("train needs the name of a model (cloud, edge-m or edge-s) and --out, or `adapter`: see virga train --help");
+    train_model(*o);
+  });
 }
 
 } // namespace virga::deploy

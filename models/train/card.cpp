@@ -45,15 +45,15 @@ std::string training_table(const recipe& r, const progress& p, const card_facts&
          + line("| last loss | %.4f on answer tokens, %.4f on prompt tokens |\n", p.loss.answer, p.loss.prompt);
 }
 
-std::string score_table(const model_scores& scores) {
+} // namespace
+
+std::string score_table(const std::vector<score_row_text>& rows) {
   std::string out = "| score | value | 95 % interval | n |\n|---|---|---|---|\n";
-  for (const auto& r : scores.rows()) {
+  for (const auto& r : rows) {
     out += line("| %s | %.3f | %.3f to %.3f | %llu |\n", r.name.c_str(), r.value, r.range.low, r.range.high, big(r.asked));
   }
   return out;
 }
-
-} // namespace
 
 std::string model_card(const recipe& r, const progress& p, const model_scores& scores, const card_facts& facts) {
   std::string out = "# " + r.name + "\n\n";
@@ -70,7 +70,7 @@ std::string model_card(const recipe& r, const progress& p, const model_scores& s
                 "in training; requests, people and pairs are held out as named. Intervals: Wilson for rates, Hanley "
                 "and McNeil for AUC.\n\n",
                 std::string(world::to_string(facts.split)).c_str(), big(facts.question_seed));
-  out += score_table(scores);
+  out += score_table(scores.rows());
   return out;
 }
 

@@ -18,6 +18,9 @@ struct card_facts {
 /// Markdown. @param p of the finished run
 std::string model_card(const recipe& r, const progress& p, const model_scores& scores, const card_facts& facts);
 
+/// The rows as a Markdown table.
+std::string score_table(const std::vector<score_row_text>& rows);
+
 /// The CPU's name from /proc/cpuinfo, or "unknown CPU".
 std::string machine_name();
 

@@ -75,18 +75,18 @@ std::string to_json(const std::vector<gate>& gates) {
   return json::serialize(json::object{{"gates", std::move(list)}, {"all_hold", all}});
 }
 
-std::string to_table(const model_scores& scores) {
+std::string to_table(const std::vector<score_row_text>& rows) {
   auto out = line("%-48s %7s  %-15s %6s\n", "score", "value", "95 % interval", "n");
-  for (const auto& r : scores.rows()) {
+  for (const auto& r : rows) {
     out += line("%-48s %7.3f  [%.3f, %.3f]  %6llu\n", r.name.c_str(), r.value, r.range.low, r.range.high,
                 static_cast<unsigned long long>(r.asked));
   }
   return out;
 }
 
-std::string to_json(const model_scores& scores) {
+std::string to_json(const std::vector<score_row_text>& rows) {
   json::array list;
-  for (const auto& r : scores.rows()) {
+  for (const auto& r : rows) {
     list.push_back(json::object{
         {"name", r.name}, {"value", r.value}, {"low", r.range.low}, {"high", r.range.high}, {"n", r.asked}});
   }

@@ -28,8 +28,8 @@ std::string to_table(const std::vector<gate>& gates);
 /// {"gates": [{"gate", "value", "low", "high", "n", "at_least", "at_most", "holds"}], "all_hold"}
 std::string to_json(const std::vector<gate>& gates);
 
-/// The scores of one model as a table for people, and as {"scores": [{"name", "value", "low", "high", "n"}]}.
-std::string to_table(const model_scores& scores);
-std::string to_json(const model_scores& scores);
+/// Rows of scores as a table for people, and as {"scores": [{"name", "value", "low", "high", "n"}]}.
+std::string to_table(const std::vector<score_row_text>& rows);
+std::string to_json(const std::vector<score_row_text>& rows);
 
 } // namespace virga::models::train

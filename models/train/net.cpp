@@ -1,8 +1,8 @@
 #include "models/train/net.hpp"
 
 #include "models/train/fused.hpp"
+#include "models/train/leaves_impl.hpp"
 #include "models/train/operations_impl.hpp"
-#include "models/world/random.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
@@ -10,19 +10,8 @@
 
 #include <cmath>
 #include <memory>
-#include <numbers>
-#include <numeric>
 
 namespace virga::models::train {
-
-namespace {
-
-float normal(world::random_source& random) {
-  const auto radius = std::sqrt(-2 * std::log(random.uniform()));
-  return static_cast<float>(radius * std::cos(2 * std::numbers::pi * random.uniform()));
-}
-
-} // namespace
 
 bool has_fast_bf16() {
 #if defined(__x86_64__)
@@ -32,15 +21,10 @@ bool has_fast_bf16() {
 #endif
 }
 
-std::size_t parameter::size() const {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>{});
-}
-
 struct net::impl {
   net_shape shape;
   at::ScalarType products;
-  std::vector<parameter> parameters;
-  at::Tensor flat, flat_gradient;
+  leaves flat;
   at::Tensor embedding, final_norm;
   /// qkv and gate_up are each several Hugging Face tensors that lie one after the other.
   struct layer {
@@ -48,77 +32,43 @@ struct net::impl {
   };
   std::vector<layer> layers;
 
-  void describe(const std::string& name, std::vector<std::uint64_t> dims) {
-    const auto offset = parameters.empty() ? 0 : parameters.back().offset + parameters.back().size();
-    parameters.push_back({name, std::move(dims), offset});
-  }
-
   void describe_all() {
     const std::uint64_t h = shape.hidden, m = shape.intermediate;
     const std::uint64_t q = std::uint64_t{shape.heads} * shape.head_dim, kv = std::uint64_t{shape.kv_heads} * shape.head_dim;
-    describe("model.embed_tokens.weight", {shape.vocab, h});
+    flat.describe("model.embed_tokens.weight", {shape.vocab, h});
     for (std::uint32_t i = 0; i < shape.layers; ++i) {
       const auto at = "model.layers." + std::to_string(i) + ".";
-      describe(at + "input_layernorm.weight", {h});
-      describe(at + "self_attn.q_proj.weight", {q, h});
-      describe(at + "self_attn.k_proj.weight", {kv, h});
-      describe(at + "self_attn.v_proj.weight", {kv, h});
-      describe(at + "self_attn.o_proj.weight", {h, q});
-      describe(at + "post_attention_layernorm.weight", {h});
-      describe(at + "mlp.gate_proj.weight", {m, h});
-      describe(at + "mlp.up_proj.weight", {m, h});
-      describe(at + "mlp.down_proj.weight", {h, m});
+      flat.describe(at + "input_layernorm.weight", {h});
+      flat.describe(at + "self_attn.q_proj.weight", {q, h});
+      flat.describe(at + "self_attn.k_proj.weight", {kv, h});
+      flat.describe(at + "self_attn.v_proj.weight", {kv, h});
+      flat.describe(at + "self_attn.o_proj.weight", {h, q});
+      flat.describe(at + "post_attention_layernorm.weight", {h});
+      flat.describe(at + "mlp.gate_proj.weight", {m, h});
+      flat.describe(at + "mlp.up_proj.weight", {m, h});
+      flat.describe(at + "mlp.down_proj.weight", {h, m});
     }
-    describe("model.norm.weight", {h});
-  }
-
-  /// A leaf of the graph whose value and gradient are `count` described tensors of the flat arrays, stacked.
-  at::Tensor leaf(std::size_t& next, std::size_t count) {
-    const auto& first = parameters[next];
-    std::int64_t rows = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      rows += static_cast<std::int64_t>(parameters[next + i].shape[0]);
-    }
-    next += count;
-    std::vector<std::int64_t> dims{rows};
-    if (first.shape.size() == 2) {
-      dims.push_back(static_cast<std::int64_t>(first.shape[1]));
-    }
-    const auto size = c10::multiply_integers(dims), offset = static_cast<std::int64_t>(first.offset);
-    auto value = flat.narrow(0, offset, size).view(dims).detach();
-    value.requires_grad_(true);
-    value.mutable_grad() = flat_gradient.narrow(0, offset, size).view(dims);
-    return value;
+    flat.describe("model.norm.weight", {h});
   }
 
   void make_leaves() {
-    const auto total = static_cast<std::int64_t>(parameters.back().offset + parameters.back().size());
-    flat = at::empty({total}, at::kFloat);
-    flat_gradient = at::zeros({total}, at::kFloat);
-    std::size_t next = 0;
-    embedding = leaf(next, 1);
+    flat.allocate();
+    embedding = flat.take(1);
     for (std::uint32_t i = 0; i < shape.layers; ++i) {
       auto& l = layers.emplace_back();
-      l.norm1 = leaf(next, 1);
-      l.qkv = leaf(next, 3);
-      l.out = leaf(next, 1);
-      l.norm2 = leaf(next, 1);
-      l.gate_up = leaf(next, 2);
-      l.down = leaf(next, 1);
+      l.norm1 = flat.take(1);
+      l.qkv = flat.take(3);
+      l.out = flat.take(1);
+      l.norm2 = flat.take(1);
+      l.gate_up = flat.take(2);
+      l.down = flat.take(1);
     }
-    final_norm = leaf(next, 1);
+    final_norm = flat.take(1);
   }
 
-  void draw_weights(std::uint64_t seed) {
-    world::random_source random(world::mix64(seed, 7));
-    auto* values = flat.data_ptr<float>();
-    for (const auto& p : parameters) {
-      const bool output = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
-      const auto deviation = 0.5 / std::sqrt(static_cast<double>(p.shape.back())) / (output ? std::sqrt(2.0 * shape.layers) : 1);
-      for (std::size_t i = 0; i < p.size(); ++i) {
-        values[p.offset + i] = p.shape.size() == 1 ? 1.0f : static_cast<float>(deviation) * normal(random);
-      }
-    }
+  double deviation(const parameter& p) const {
+    const bool output = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
+    return 0.5 / std::sqrt(static_cast<double>(p.shape.back())) / (output ? std::sqrt(2.0 * shape.layers) : 1);
   }
 
   at::Tensor product(const at::Tensor& x, const at::Tensor& weight) { return at::linear(x, weight.to(products)); }
@@ -156,25 +106,21 @@ net::net(const net_shape& shape, std::uint64_t seed, product_type products) : im
   impl_->products = products == product_type::bf16 ? at::kBFloat16 : at::kFloat;
   impl_->describe_all();
   impl_->make_leaves();
-  impl_->draw_weights(seed);
+  impl_->flat.draw(seed, [this](const parameter& p) { return impl_->deviation(p); });
 }
 
 net::~net() = default;
 
 const net_shape& net::shape() const { return impl_->shape; }
 
-const std::vector<parameter>& net::parameters() const { return impl_->parameters; }
+const std::vector<parameter>& net::parameters() const { return impl_->flat.parameters(); }
 
-std::span<float> net::weights() {
-  return {impl_->flat.data_ptr<float>(), static_cast<std::size_t>(impl_->flat.numel())};
-}
+std::span<float> net::weights() { return impl_->flat.weights(); }
 
-std::span<const float> net::gradients() const {
-  return {impl_->flat_gradient.const_data_ptr<float>(), static_cast<std::size_t>(impl_->flat_gradient.numel())};
-}
+std::span<const float> net::gradients() const { return impl_->flat.gradients(); }
 
 step_loss net::forward_backward(const packed_batch& batch) {
-  impl_->flat_gradient.zero_();
+  impl_->flat.clear_gradients();
   const auto logits = impl_->forward(batch);
   // The gradient of the weighted mean cross-entropy by the logits is written down directly: softmax minus target.
   auto gradient = at::softmax(logits.detach(), 1, at::kFloat);

@@ -14,8 +14,10 @@
 
 namespace virga::models::train {
 
-void prepare_process() {
-  at::set_num_threads(1);  // two gave no gain at these sizes
+void prepare_process(int threads) {
+  if (threads > 0) {
+    at::set_num_threads(threads);
+  }
   at::globalContext().setFlushDenormal(true);
 #if defined(__GLIBC__)
   // Tensors of a step are megabytes: without this each one is mapped and page-faulted anew.

@@ -1,9 +1,10 @@
 #include "models/train/trainer.hpp"
 
+#include "models/train/checkpoint.hpp"
+
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <ctime>
+#include <sstream>
 #include <stdexcept>
 
 namespace virga::models::train {
@@ -19,6 +20,18 @@ net_shape with_vocabulary(net_shape shape, const world::vocabulary& words) {
 std::uint64_t steps_for(const recipe& r) {
   constexpr double filled = 0.95;
   return static_cast<std::uint64_t>(std::ceil(static_cast<double>(r.tokens) / (filled * r.rows * r.width)));
+}
+
+/// What must agree for a resumed run to be the same run.
+std::string fingerprint(const recipe& r) {
+  std::ostringstream out;
+  const auto& s = r.shape;
+  out << "model=" << r.name << " layers=" << s.layers << " hidden=" << s.hidden << " intermediate=" << s.intermediate
+      << " heads=" << s.heads << " kv_heads=" << s.kv_heads << " head_dim=" << s.head_dim << " vocab=" << s.vocab
+      << " world_seed=" << r.world_seed << " people=" << r.people << " seed=" << r.seed << " tokens=" << r.tokens
+      << " peak_rate=" << r.peak_rate << " rows=" << r.rows << " width=" << r.width
+      << " prompt_weight=" << r.prompt_weight << " bf16=" << (r.products == product_type::bf16);
+  return out.str();
 }
 
 bool all_right(const packed_batch& batch, const std::vector<float>& logits, std::uint32_t vocab, std::size_t from,
@@ -66,24 +79,28 @@ trainer::trainer(recipe r)
 }
 
 void trainer::step() {
-  const auto start = std::chrono::steady_clock::now();
-  const auto processor_start = std::clock();
+  const step_clock clock;
   const auto batch = training_batch(words_, world_, recipe_.seed, state_.step, packer_);
   const auto loss = net_->forward_backward(batch);
   optimiser_->update(net_->weights(), net_->gradients(),
                      learning_rate(recipe_.peak_rate, state_.step, state_.steps, recipe_.warmup), state_.step);
-  const auto keep = std::min(0.98, static_cast<double>(state_.step) / static_cast<double>(state_.step + 1));
-  state_.loss.answer = keep * state_.loss.answer + (1 - keep) * loss.answer;
-  state_.loss.prompt = keep * state_.loss.prompt + (1 - keep) * loss.prompt;
-  state_.tokens += batch.tokens;
-  ++state_.step;
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  state_.seconds += took.count();
-  state_.processor_seconds += static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC;
-  const auto rate = static_cast<double>(batch.tokens) / took.count();
-  state_.tokens_per_second = state_.tokens_per_second > 0 ? 0.95 * state_.tokens_per_second + 0.05 * rate : rate;
-  state_.seconds_left = static_cast<double>(state_.steps - state_.step) * static_cast<double>(batch.tokens)
-                        / state_.tokens_per_second;
+  state_.loss = {state_.smooth(state_.loss.answer, loss.answer), state_.smooth(state_.loss.prompt, loss.prompt)};
+  clock.count_into(state_, batch.tokens);
+}
+
+std::vector<named_value> trainer::losses() const {
+  return {{"answer_loss", state_.loss.answer}, {"prompt_loss", state_.loss.prompt}};
+}
+
+void trainer::save(const std::filesystem::path& file) const {
+  write_checkpoint(file, fingerprint(recipe_), state_,
+                   {std::as_bytes(net_->weights()), std::as_bytes(optimiser_->first()), std::as_bytes(optimiser_->second())});
+}
+
+void trainer::load(const std::filesystem::path& file) {
+  read_checkpoint(file, fingerprint(recipe_), state_,
+                  {std::as_writable_bytes(net_->weights()), std::as_writable_bytes(optimiser_->first()),
+                   std::as_writable_bytes(optimiser_->second())});
 }
 
 std::map<world::task_kind, exact_count> trainer::evaluate(world::split s, std::uint64_t seed,

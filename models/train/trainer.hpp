@@ -4,10 +4,10 @@
 
 #include "models/train/adamw.hpp"
 #include "models/train/net.hpp"
+#include "models/train/stepwise.hpp"
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,23 +32,13 @@ struct recipe {
 /// The shipped recipes by name. @throws std::invalid_argument for another name, listing the known ones
 recipe named_recipe(const std::string& name);
 
-struct progress {
-  std::uint64_t step = 0, steps = 0, tokens = 0;
-  step_loss loss;                ///< smoothed over about 50 steps
-  double tokens_per_second = 0;
-  double seconds = 0;            ///< of wall time in training steps, over all resumed parts
-  double processor_seconds = 0;  ///< of this process in training steps, over all resumed parts
-  double seconds_left = 0;
-  bool resumed = false;
-};
-
 /// Greedy decoding gives the reference exactly when every position of the teacher-forced answer has it as its best token,
 /// so one pass per example decides.
 struct exact_count {
   std::uint64_t right = 0, asked = 0;
 };
 
-class trainer {
+class trainer final : public stepwise {
 public:
   explicit trainer(recipe r);
 
@@ -56,20 +46,15 @@ public:
   net& model() { return *net_; }
   const world::world& where() const { return world_; }
   const world::vocabulary& words() const { return words_; }
-  const progress& state() const { return state_; }
-  bool finished() const { return state_.step >= state_.steps; }
 
-  /// One step: batch, loss, update.
-  void step();
+  const progress& state() const override { return state_; }
+  void step() override;
+  std::vector<named_value> losses() const override;
+  void save(const std::filesystem::path& file) const override;
+  void load(const std::filesystem::path& file) override;
 
   /// Exact answers by task kind on questions of the split.
   std::map<world::task_kind, exact_count> evaluate(world::split s, std::uint64_t seed, std::uint32_t questions);
-
-  /// Everything needed to go on. Written beside `file` and renamed, so a kill leaves the last whole one.
-  void save(const std::filesystem::path& file) const;
-
-  /// Goes on from `file`. @throws std::runtime_error when it is damaged or of another recipe, saying which field
-  void load(const std::filesystem::path& file);
 
 private:
   recipe recipe_;

@@ -242,6 +242,42 @@ class Commands(ToyTest):
         for machine in ("big", "small"):
             self.ok("validate", "lan.yaml", "--machine", machine)
 
+    def test_train_adapter_learns_from_text_and_from_the_models_own_answers(self):
+        (self.toy.folder / "text.txt").write_text(" ".join(f"w{3 + i * i % 90}" for i in range(4000)))
+        (self.toy.folder / "prompts.txt").write_text("\n".join(f"w{i} w{i + 1}" for i in range(3, 90)))
+        say = ("train", "adapter", "--model", "model", "--split", "1", "--million-tokens", "0.02", "--batch-tokens", "500")
+        text = json.loads(self.ok(*say, "--out", "by-text", "--data", "text.txt", "--width", "40", "--json").stdout)
+        self.assertEqual([row["name"] for row in text["scores"]], ["agreement with the model, held-out examples"])
+        own = say + ("--out", "by-answers", "--data", "own", "--prompts", "prompts.txt", "--answer-tokens", "20")
+        self.ok(*own, "--stop-after-steps", "5")
+        kept = (self.toy.folder / "by-answers/continuations.txt").read_text()
+        self.assertEqual(len(kept.splitlines()), 88)
+        scores = {row["name"]: row for row in json.loads(self.ok(*own, "--json").stdout)["scores"]}
+        self.assertGreaterEqual(scores["tokens a round (accept length)"]["value"], 1)
+        card = (self.toy.folder / "by-answers/MODEL_CARD.md").read_text()
+        for part in ("behind 1 of", "--data own", "held-out prompts", "hash"):
+            self.assertIn(part, card)
+        self.assertIn("already holds an adapter", self.refused(*own))
+
+    def test_train_adapter_refuses_bad_input_with_a_sentence(self):
+        def refused(*more, model="model", split="1"):
+            return self.refused("train", "adapter", "--model", model, "--split", split, "--out", "adapter", *more)
+        (self.toy.folder / "empty.txt").write_text("")
+        (self.toy.folder / "text.txt").write_text("w4 w5 " * 500)
+        (self.toy.folder / "short.txt").write_text("w4 w5")
+        for split in ("0", "3"):
+            self.assertIn(f"behind {split} layers", refused("--data", "text.txt", "--width", "20", split=split))
+        self.assertIn("does not speak of the generated world", refused())
+        self.assertIn("give the prompts with --prompts", refused("--data", "own"))
+        self.assertIn("nothing.txt cannot be read", refused("--data", "nothing.txt"))
+        self.assertIn("empty.txt is empty", refused("--data", "empty.txt"))
+        self.assertIn("empty.txt is empty", refused("--data", "own", "--prompts", "empty.txt"))
+        self.assertIn("too few", refused("--data", "short.txt"))
+        self.assertIn("nowhere: is no folder", refused("--data", "text.txt", model="nowhere"))
+        self.ok("cut", "--model", "model", "--stages", "0-1", "--out", "part")
+        self.assertIn("part holds only layers 0-1", refused("--data", "text.txt", model="part"))
+        self.assertFalse((self.toy.folder / "adapter/adapter_config.json").exists())
+
     def test_stock_clients_talk_to_a_deployment(self):
         python = os.environ.get("VIRGA_TEST_PYTHON", sys.executable)
         if subprocess.run([python, "-c", "import openai, huggingface_hub"], capture_output=True).returncode != 0:
