@@ -37,7 +37,7 @@ json::array node_rows(const manifest& m, model_parts& parts) {
       o.stages = part->stages;
       o.kv_bytes = e.kv_mb * 1024 * 1024;
       const auto need = models::need_of(*part->folder, o, engine_config{}.batch_rows);
-      rows.push_back({{"node", n.name.value}, {"engine", e.name.value}, {"holds", models::describe(part->stages)},
+      rows.push_back({{"node", n.name.value}, {"engine", e.name.value}, {"holds", part->text()},
                       {"weights_bytes", need.weights}, {"kv_bytes", need.kv}, {"step_bytes", need.step}, {"bytes", need.total()}});
     }
   return rows;

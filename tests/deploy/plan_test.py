@@ -16,7 +16,7 @@ class Plan(ToyTest):
     def test_bytes_come_from_the_folders_and_times_from_measured_constants(self):
         plan = self.plan()
         held = {(n["node"], n["engine"]): n for n in plan["nodes"]}
-        self.assertEqual(len(held), 4)
+        self.assertEqual(len(held), 5)
         self.assertEqual(held["cloud-1", "middle"]["holds"], "layers 1-2")
         self.assertLess(held["cloud-1", "middle"]["weights_bytes"], held["cloud-1", "whole"]["weights_bytes"])
         self.assertEqual(held["cloud-1", "whole"]["kv_bytes"], 256 << 20)
@@ -42,7 +42,7 @@ class Plan(ToyTest):
         found = self.doctor()
         self.assertEqual(found["findings"], [])
         at_edge = {s["strategy"]: s for s in found["strategies"] if s["node"] == "edge-1"}
-        self.assertEqual(set(at_edge), {"cloud", "edge", "split"})
+        self.assertEqual(set(at_edge), {"cloud", "edge", "split", "hat"})
         self.assertEqual(at_edge["split"]["slowest"], "link")
         self.assertIn("round trip", at_edge["split"]["advice"])
         self.assertNotEqual(at_edge["edge"]["slowest"], "link")
