@@ -33,7 +33,8 @@ void pipeline_state::begin(call<T>& c) {
     c.body.rows = std::move(*rows);
     // To the parts the rows are as wide as they are between them; the uplink looks as much faster.
     auto cols = c.body.rows.cols;
-    c.body.up_bytes_per_s *= models::row_bytes(options.compute, cols) / std::max<std::uint64_t>(models::row_bytes(at->second.wire, cols), 1);
+    auto wider = models::row_bytes(options.compute, cols) / std::max<std::uint64_t>(models::row_bytes(at->second.wire, cols), 1);
+    c.body.up_bytes_per_s *= wider;
   }
   at->second.ask = std::move(c.body);
   send(at->second);

@@ -1,7 +1,7 @@
 #include "deploy/bench/hat_bench.hpp"
 
 #include "deploy/bench/hat_deployment.hpp"
-#include "deploy/bench/hat_row.hpp"
+#include "deploy/bench/hat_run.hpp"
 #include "deploy/bench/random_adapter.hpp"
 #include "deploy/bench/random_model.hpp"
 #include "deploy/failures.hpp"
@@ -10,14 +10,12 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <thread>
 
 namespace virga::deploy {
 namespace {
 
 namespace json = boost::json;
 namespace world = models::world;
-using clock = std::chrono::steady_clock;
 using strategies = std::vector<std::string>;
 
 constexpr std::size_t long_answer = 40;    // tokens
@@ -34,93 +32,6 @@ std::vector<world::question> questions_of(const world::world& w, std::uint32_t c
   drawn.resize(std::min<std::size_t>(drawn.size(), count));
   return drawn;
 }
-
-class hat_run {
-public:
-  hat_run(const world::world& w, std::vector<world::question> questions, const hat_deployment& at, std::uint32_t max_tokens)
-    : world_(w), questions_(std::move(questions)), at_(at), max_tokens_(max_tokens) {}
-
-  /// Every question with every strategy: all devices at once with one strategy, then with the next.
-  std::vector<hat_row> rows(const std::string& model, double rtt_ms, const strategies& how) {
-    std::vector<hat_row> out;
-    for (auto& s : how) {
-      hat_row row;
-      row.model = model;
-      row.strategy = s;
-      row.devices = static_cast<std::uint32_t>(at_.ports().size());
-      row.rtt_ms = rtt_ms;
-      out.push_back(std::move(row));
-    }
-    block(out, 0, true);
-    std::size_t turn = 0;
-    for (std::size_t first = 0; first < questions_.size(); first += at_.ports().size())
-      block(out, first, false, turn++);
-    for (auto& row : out)
-      row.drafts = summarise(world_, row.answers);
-    compare(out);
-    return out;
-  }
-
-private:
-  void block(std::vector<hat_row>& rows, std::size_t first, bool warm_up, std::size_t turn = 0) {
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      auto& row = rows[(i + turn) % rows.size()];
-      const auto begun = clock::now();
-      auto answers = ask_all(row.strategy, first);
-      if (warm_up)
-        continue;
-      row.wall_s += std::chrono::duration<double>(clock::now() - begun).count();
-      std::ranges::move(answers, std::back_inserter(row.answers));
-    }
-  }
-
-  /// One question for each device.
-  std::vector<hat_answer> ask_all(const std::string& strategy, std::size_t first) const {
-    auto count = std::min(at_.ports().size(), questions_.size() - first);
-    std::vector<hat_answer> out(count);
-    std::vector<std::string> errors(count);
-    std::vector<std::thread> clients;
-    for (std::size_t i = 0; i < count; ++i)
-      clients.emplace_back([&, i] {
-        try {
-          out[i] = {&questions_[first + i], ask(request(questions_[first + i], strategy, at_.ports()[i]))};
-        } catch (const std::exception& e) {
-          errors[i] = e.what();
-        }
-      });
-    for (auto& c : clients)
-      c.join();
-    for (auto& e : errors)
-      if (!e.empty())
-        throw failed(strategy + ": " + e);
-    return out;
-  }
-
-  question request(const world::question& from, const std::string& strategy, std::uint16_t port) const {
-    question q;
-    q.port = port;
-    q.strategy = strategy;
-    q.messages = {{"user", from.prompt}};
-    q.max_tokens = max_tokens_;
-    q.limit = std::chrono::minutes(5);
-    return q;
-  }
-
-  /// All texts against those of split, and of cloud where it was asked.
-  static void compare(std::vector<hat_row>& rows) {
-    for (auto& row : rows) {
-      row.identical = true;
-      for (auto& other : rows)
-        for (std::size_t i = 0; i < row.answers.size(); ++i)
-          row.identical = row.identical && row.answers[i].got.text == other.answers[i].got.text;
-    }
-  }
-
-  const world::world& world_;
-  std::vector<world::question> questions_;
-  const hat_deployment& at_;
-  std::uint32_t max_tokens_;
-};
 
 bool is_void(const hat_row& split) { return split.tbt_ms() > void_factor * (split.rtt_ms + split.compute_ms()); }
 

@@ -1,0 +1,153 @@
+// The rounds of a verifier: rows in, steps of the engine, rows out, and room for them when memory runs out.
+#include "actors/answers.hpp"
+#include "actors/guarded.hpp"
+#include "actors/roles/draft.hpp"
+#include "actors/roles/verifier.hpp"
+#include "models/wire_rows.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace virga {
+
+std::optional<failure> verifier_state::refuse(const held& h, const call<verify>& c) const {
+  auto& rows = c.body.rows;
+  if (c.hdr.epoch < h.hdr.epoch)
+    return failure{ec::stale_epoch, h.hdr.epoch, "a newer placement of the session is open"};
+  if (c.hdr.epoch > h.hdr.epoch)
+    return failure{ec::unknown_session, 0, "this placement of the session was not opened"};
+  if (rows.type != h.wire || rows.cols != options.config.hidden || rows.rows == 0)
+    return failure{ec::bad_tensor, 0,
+                   "rows are " + std::to_string(rows.rows) + " x " + std::to_string(rows.cols) + " "
+                     + std::string{to_string(rows.type)} + ", expected n x " + std::to_string(options.config.hidden)
+                     + " " + std::string{to_string(h.wire)}};
+  return std::nullopt;
+}
+
+void verifier_state::run(call<verify>& c) {
+  auto it = sessions_.find(c.hdr.session);
+  if (it == sessions_.end() || is_foreign(c.hdr.session, c.from))
+    return fail_to(c.reply, c.hdr, ec::unknown_session, "the verifier does not hold this session: open it again");
+  auto& h = it->second;
+  if (auto f = refuse(h, c))
+    return reply_to(c.reply, c.hdr, std::move(*f));
+  h.hdr.deadline = c.hdr.deadline;
+  if (h.last && h.last_unit == c.hdr.unit && h.last->base == c.body.base)
+    return reply_to(c.reply, c.hdr, *h.last);
+  if (h.running.count(c.hdr.unit) != 0) {  // a repeat of a round that still runs
+    h.running[c.hdr.unit].reply = c.reply;
+    return;
+  }
+  auto rows = guarded([&] { return models::converted(std::move(c.body.rows), options.config.compute); });
+  if (!rows)
+    return reply_to(c.reply, c.hdr, to_failure(rows.error()));
+  c.body.rows = std::move(*rows);
+  auto& r = h.running[c.hdr.unit];
+  r = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply, std::move(c.body)};
+  send_steps(h, c.hdr, r);
+}
+
+/// A long prompt in several steps, so that others get their turn between them. Of all but the last nothing comes back,
+/// unless every row is wanted.
+void verifier_state::send_steps(held& h, const header& hdr, round& r) {
+  const auto& body = r.ask;
+  const auto most = options.config.chunk_rows > 0 ? options.config.chunk_rows : r.rows;
+  for (std::uint32_t at = 0; at < r.rows; at += most) {
+    engine_step step;
+    step.owner = options.incarnation;
+    step.first_stage = 0;
+    step.last_stage = options.config.stage_count - 1;
+    step.base = body.base + at;
+    const auto count = std::min(most, r.rows - at);
+    step.rows = some_rows(body.rows, at, count);
+    step.want.rows = at + count == r.rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
+    ++r.steps;
+    auto of_step = hdr;
+    of_step.unit = ++h.last_step;
+    h.steps[of_step.unit] = r.unit;
+    self->send(model, call<engine_step>{of_step, std::move(step), sink{self}});
+  }
+}
+
+void verifier_state::on_answer(answer& a) {
+  if (a.hdr.session == session_id{})
+    return on_warm_up(a);
+  auto it = sessions_.find(a.hdr.session);
+  if (it == sessions_.end() || it->second.hdr.epoch != a.hdr.epoch)
+    return;
+  auto& h = it->second;
+  auto step = h.steps.find(a.hdr.unit);
+  if (step == h.steps.end())
+    return;
+  auto running = h.running.find(step->second);
+  h.steps.erase(step);
+  if (running == h.running.end())
+    return;
+  auto& r = running->second;
+  auto why = take(h, r, a);
+  if (!why && r.steps > 0)
+    return;
+  if (why && why->code == ec::out_of_pages && make_room(a.hdr.session)) {
+    std::erase_if(h.steps, [&](auto& entry) { return entry.second == r.unit; });
+    r.steps = 0;
+    r.out = {};
+    r.times = {};
+    a.hdr.unit = r.unit;
+    return send_steps(h, a.hdr, r);
+  }
+  auto reply = r.reply;
+  a.hdr.unit = r.unit;
+  h.running.erase(running);
+  if (why) {
+    h.length = 0;  // whatever is left of the cache, nothing of it is sure
+    return reply_to(reply, a.hdr, std::move(*why));
+  }
+  reply_to(reply, a.hdr, *h.last);
+}
+
+/// The newest session that holds a cache and is not older than the one in need loses it. @returns false when there is none
+bool verifier_state::make_room(const session_id& needs) {
+  auto own = sessions_.at(needs).opened_as;
+  auto victim = sessions_.end();
+  for (auto it = sessions_.begin(); it != sessions_.end(); ++it)
+    if (auto& h = it->second; h.opened_as > own && h.length > 0 && (victim == sessions_.end() || h.opened_as > victim->second.opened_as))
+      victim = it;
+  if (victim == sessions_.end())
+    return false;
+  auto& h = victim->second;
+  spdlog::info("session {} loses its cache at {}: an older one needs the memory", to_string(victim->first), options.node);
+  h.length = 0;
+  h.last.reset();
+  auto of_engine = h.hdr;
+  of_engine.incarnation = options.incarnation;
+  self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});  // its next round is ec::stale_position
+  return true;
+}
+
+/// One step of a round came back; the last one makes its result.
+std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
+  if (auto* why = std::get_if<failure>(&a.body)) {
+    if (why->code == ec::cancelled)  // make_room() took its cache
+      return failure{ec::stale_position, 0, "an older session needed the memory: all rows again"};
+    return std::move(*why);
+  }
+  auto* done = std::get_if<stepped>(&a.body);
+  if (done == nullptr)
+    return failure{ec::internal, 0, "the engine answered a step with something else"};
+  r.times.queue_us += done->times.queue_us;
+  r.times.compute_us += done->times.compute_us;
+  monitor_.on_step(r.rows, done->batch_rows, done->times);
+  if (done->result.rows.rows > 0)
+    append_rows(r.out, done->result.rows);
+  if (--r.steps > 0)
+    return std::nullopt;
+  auto rows = guarded([&] { return models::converted(std::move(r.out), h.wire); });
+  if (!rows)
+    return to_failure(rows.error());
+  h.length = r.base + r.rows;
+  h.last_unit = r.unit;
+  h.last = verified{r.base, std::move(*rows), r.times, done->batch_rows,
+                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s)};
+  return std::nullopt;
+}
+
+} // namespace virga
