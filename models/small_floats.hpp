@@ -1,4 +1,5 @@
-// models/small_floats.hpp: bf16 and f16 bits and back. To the nearest, ties to even; beyond the range: infinity; NaN stays NaN.
+// models/small_floats.hpp: bf16 and f16 bits and back. To the nearest, ties to even; beyond the range: infinity; NaN
+// stays NaN.
 #pragma once
 
 #include <bit>

@@ -1,10 +1,11 @@
-// actors/roles/chunk_planner.hpp: how many positions of a prompt a device sends at once, so that the upload of one chunk takes
-// as long as the cloud needs before it can take the next: a smaller one costs the cloud overhead, a larger one leaves it idle.
+// actors/roles/chunk_planner.hpp: how many positions of a prompt a device sends at once, so that the upload of one
+// chunk takes as long as the cloud needs before it can take the next: a smaller one costs the cloud overhead, a larger
+// one leaves it idle.
 // Source: HAT (arXiv 2503.18989), dynamic chunk size. The published sentence can be read in two ways:
 //   apart   X A / b = w + g(mu + X) / P      waiting, and then compute spread over the stages
 //   shared  X A / b = (w + g(mu + X)) / P    both spread; gives smaller chunks
-// X positions, A bytes of one row, b the uplink, w the wait before a chunk's first stage, g the time of a batch, mu the rows of
-// others in it, P the stages of the pipeline.
+// X positions, A bytes of one row, b the uplink, w the wait before a chunk's first stage, g the time of a batch, mu the
+// rows of others in it, P the stages of the pipeline.
 #pragma once
 
 #include "actors/roles/delay_model.hpp"
@@ -30,8 +31,9 @@ struct chunk_view {
   std::uint32_t stages = 1;      ///< of the pipeline, at least 1
 };
 
-/// The smallest chunk within the limits that takes the uplink at least as long as the cloud; `most` when none does (the cloud is
-/// the bottleneck), and when nothing is known. A slower uplink never gives a larger chunk, a longer wait never a smaller one.
+/// The smallest chunk within the limits that takes the uplink at least as long as the cloud; `most` when none does (the
+/// cloud is the bottleneck), and when nothing is known. A slower uplink never gives a larger chunk, a longer wait never
+/// a smaller one.
 std::uint32_t plan_chunk(const delay_model& g, const chunk_view& view, const chunk_limits& limits);
 
 } // namespace virga

@@ -24,8 +24,8 @@ public:
   /// A batch that ran before there were devices.
   void on_warm_up(std::uint32_t rows, const work_times& times) { g_.add(rows, static_cast<double>(times.compute_us) * 1e-6); }
 
-  /// Positions of a prompt that suit a device now. One stage: in a pipeline each part says what suits it, and the largest is
-  /// what suits the slowest.
+  /// Positions of a prompt that suit a device now. One stage: in a pipeline each part says what suits it, and the
+  /// largest is what suits the slowest.
   std::uint32_t suggest(std::uint64_t row_bytes, std::uint64_t up_bytes_per_s) const {
     chunk_view view{static_cast<double>(row_bytes), static_cast<double>(up_bytes_per_s), wait_s_.value_or(0),
                     load_rows_.value_or(0), 1};

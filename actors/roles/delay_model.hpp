@@ -1,6 +1,8 @@
-// actors/roles/delay_model.hpp: how long a batch of so many rows takes, learned from batches that ran: g of HAT's chunk rule.
-// Source: HAT (arXiv 2503.18989), state monitoring. The paper's form of g is not known; this one is robust against the noise of
-// single batches: buckets at 1, 2, 4, ... 4096 rows, each a moving average, linear between them and never decreasing.
+// actors/roles/delay_model.hpp: how long a batch of so many rows takes, learned from batches that ran: g of HAT's chunk
+// rule.
+// Source: HAT (arXiv 2503.18989), state monitoring. The paper's form of g is not known; this one is robust against the
+// noise of single batches: buckets at 1, 2, 4, ... 4096 rows, each a moving average, linear between them and never
+// decreasing.
 #pragma once
 
 #include "actors/roles/moving_average.hpp"
@@ -20,8 +22,8 @@ public:
   bool empty() const { return samples_ == 0; }
   std::uint64_t samples() const { return samples_; }
 
-  /// Seconds, at least 0; 0 before the first sample. Beyond the buckets seen the nearest one's rate per row is kept above, and its
-  /// time below.
+  /// Seconds, at least 0; 0 before the first sample. Beyond the buckets seen the nearest one's rate per row is kept
+  /// above, and its time below.
   double predict(double rows) const;
 
 private:

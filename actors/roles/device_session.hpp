@@ -1,5 +1,6 @@
-// actors/roles/device_session.hpp: the bookkeeping of one request on the device side of `split` and `hat`: what goes through the
-// device's stages next, what the cloud is asked, what its rows mean. Events go in, actions come out; the DRAFTER carries them.
+// actors/roles/device_session.hpp: the bookkeeping of one request on the device side of `split` and `hat`: what goes
+// through the device's stages next, what the cloud is asked, what its rows mean. Events go in, actions come out; the
+// DRAFTER carries them.
 //
 //   prompt:  input stages -> chunk to the cloud ... -> its last deep row -> head -> the first token
 //   round:   draft d1..dk from the pending token -> their k+1 rows to the cloud -> deep rows -> head -> g0..gk
@@ -20,8 +21,8 @@ namespace virga {
 
 class device_session {
 public:
-  /// Stages of the device's shard: input stages [0, input_last], the bridge (an adapter, or layers that the cloud has too)
-  /// between them and the head.
+  /// Stages of the device's shard: input stages [0, input_last], the bridge (an adapter, or layers that the cloud has
+  /// too) between them and the head.
   struct layout {
     std::uint32_t input_last = 1;
     std::uint32_t head = 2;

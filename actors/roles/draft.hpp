@@ -1,10 +1,11 @@
-// actors/roles/draft.hpp: one line of drafting: a token that is given and the tokens that the device's own model puts behind it,
-// until it is unsure. The draft of a round and each guess at how the next round begins are such lines, so a guess that
-// comes true is exactly what would have been drafted. A plain class.
+// actors/roles/draft.hpp: one line of drafting: a token that is given and the tokens that the device's own model puts
+// behind it, until it is unsure. The draft of a round and each guess at how the next round begins are such lines, so a
+// guess that comes true is exactly what would have been drafted. A plain class.
 //
 //   next() -> (input stages, bridge, head) -> on_step   ...   the last token goes through the input stages alone
 //
-// Source: HAT (arXiv 2503.18989), drafting with confidence stop; the token that stops it is part of the draft (as in Kangaroo).
+// Source: HAT (arXiv 2503.18989), drafting with confidence stop; the token that stops it is part of the draft (as in
+// Kangaroo).
 #pragma once
 
 #include "models/shard.hpp"
@@ -37,7 +38,8 @@ public:
   /// None when complete: every token went through the input stages.
   std::optional<step> next() const;
 
-  /// The step ran. @param row [1, hidden] behind the input stages @param chosen what the head said, when it went that far
+  /// The step ran. @param row [1, hidden] behind the input stages @param chosen what the head said, when it went that
+  /// far
   void on_step(const tensor& row, const models::choice* chosen);
 
   bool complete() const { return rows_.rows == tokens_.size(); }

@@ -1,5 +1,5 @@
-// actors/roles/draft_pace.hpp: what a DRAFTER has measured of its device, the link and the cloud, and what follows for the next
-// draft: how long it may be, and how many steps of guessing the wait has time for. One for all its sessions.
+// actors/roles/draft_pace.hpp: what a DRAFTER has measured of its device, the link and the cloud, and what follows for
+// the next draft: how long it may be, and how many steps of guessing the wait has time for. One for all its sessions.
 // Source: HAT (arXiv 2503.18989): lambda = floor((T_up + T_cloud + T_down) / gamma), all moving averages.
 #pragma once
 

@@ -1,8 +1,7 @@
-// actors/roles/drafter.hpp: the device side of `split` and of `hat`, which adds drafting: input and output stages here, the
-// middle at the VERIFIER. device_session decides, this carries: calls out, answers in, clocks.
-// Tokens never leave the device; hidden states do (they can be inverted: not privacy).
-// A lost link costs the positions that one side lost, not the prompt: both keep their caches, and the next placement goes on
-// from what both still hold.
+// actors/roles/drafter.hpp: the device side of `split` and of `hat`, which adds drafting: input and output stages here,
+// the middle at the VERIFIER. device_session decides, this carries: calls out, answers in, clocks. Tokens never leave
+// the device; hidden states do (they can be inverted: not privacy). A lost link costs the positions that one side lost,
+// not the prompt: both keep their caches, and the next placement goes on from what both still hold.
 #pragma once
 
 #include "actors/node/config.hpp"

@@ -1,8 +1,8 @@
 // actors/roles/verifier.hpp: the cloud side of `split` and `hat`: sequences over the middle stages of a model.
 // Source: HAT (arXiv 2503.18989), sections as in docs; the cloud crops its cache to `base` at the next verify (lazy
-// rollback) and answers a repeated round from its last result. When KV memory runs out, the newest other session loses its cache and
-// its device replays, so that the oldest always come to their end. A device that lost its way here opens the session again and
-// hears how many positions are still held.
+// rollback) and answers a repeated round from its last result. When KV memory runs out, the newest other session loses
+// its cache and its device replays, so that the oldest always come to their end. A device that lost its way here opens
+// the session again and hears how many positions are still held.
 #pragma once
 
 #include "actors/node/config.hpp"

@@ -104,12 +104,14 @@ void verifier_state::on_answer(answer& a) {
   reply_to(reply, a.hdr, *h.last);
 }
 
-/// The newest session that holds a cache and is not older than the one in need loses it. @returns false when there is none
+/// The newest session that holds a cache and is not older than the one in need loses it. @returns false when there is
+/// none
 bool verifier_state::make_room(const session_id& needs) {
   auto own = sessions_.at(needs).opened_as;
   auto victim = sessions_.end();
   for (auto it = sessions_.begin(); it != sessions_.end(); ++it)
-    if (auto& h = it->second; h.opened_as > own && h.length > 0 && (victim == sessions_.end() || h.opened_as > victim->second.opened_as))
+    if (auto& h = it->second; h.opened_as > own && h.length > 0
+                              && (victim == sessions_.end() || h.opened_as > victim->second.opened_as))
       victim = it;
   if (victim == sessions_.end())
     return false;

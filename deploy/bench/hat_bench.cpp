@@ -104,8 +104,8 @@ private:
     return out;
   }
 
-  /// Prompts whose upload takes as long as the cloud needs for them, of a model of a real one's shape. The adapter is random: only the
-  /// first token and the bytes count.
+  /// Prompts whose upload takes as long as the cloud needs for them, of a model of a real one's shape. The adapter is
+  /// random: only the first token and the bytes count.
   json::array long_prompts() {
     json::array out;
     auto s = setup(1);

@@ -1,8 +1,9 @@
-// deploy/bench/hat_bench.hpp: `virga bench systems --system hat`: hat against every split baseline, over shaped links between real
-// processes. Strategies take turns question by question, so that a machine that changes its pace does so for all.
+// deploy/bench/hat_bench.hpp: `virga bench systems --system hat`: hat against every split baseline, over shaped links
+// between real processes. Strategies take turns question by question, so that a machine that changes its pace does so
+// for all.
 //
-// A row counts only when its texts are identical to those of split (and of cloud, where it runs); a setting is void when split is
-// slower than 1.15 x (RTT + compute): then something else than the link was measured.
+// A row counts only when its texts are identical to those of split (and of cloud, where it runs); a setting is void
+// when split is slower than 1.15 x (RTT + compute): then something else than the link was measured.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -24,7 +25,8 @@ struct hat_options {
   std::string only;              ///< parts whose name contains this: rows, long, controls, wire, losing
 };
 
-/// @returns {"rows": [...], "long": [...], "controls": [...], "wire": [...], "losing": [...], "summary": {"tbt_reduction", ...}}; a row is
+/// @returns {"rows": [...], "long": [...], "controls": [...], "wire": [...], "losing": [...], "summary":
+/// {"tbt_reduction", ...}}; a row is
 ///   {"model", "devices", "rtt_ms", "strategy", "ttft_ms", "tbt_ms", "accept_length", "fact_acceptance", "tokens_per_s", "bytes_up",
 ///   "bytes_down", "identical", ...}
 /// @throws failed, bad_input

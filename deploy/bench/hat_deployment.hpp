@@ -1,5 +1,5 @@
-// deploy/bench/hat_deployment.hpp: the deployment that `virga bench systems --system hat` launches: one cloud node, and devices that
-// serve `split` and `hat` from one engine each, over links whose shapers are told what to add.
+// deploy/bench/hat_deployment.hpp: the deployment that `virga bench systems --system hat` launches: one cloud node, and
+// devices that serve `split` and `hat` from one engine each, over links whose shapers are told what to add.
 #pragma once
 
 #include "deploy/launched.hpp"

@@ -1,4 +1,5 @@
-// deploy/bench/hat_run.hpp: asks a deployment of `hat_deployment` the same questions with several strategies, which take turns.
+// deploy/bench/hat_run.hpp: asks a deployment of `hat_deployment` the same questions with several strategies, which
+// take turns.
 #pragma once
 
 #include "deploy/bench/hat_deployment.hpp"
@@ -15,7 +16,8 @@ public:
   hat_run(const models::world::world& w, std::vector<models::world::question> questions, const hat_deployment& at,
           std::uint32_t max_tokens);
 
-  /// Every question with every strategy: all devices at once with one strategy, then with the next. A first block is not counted.
+  /// Every question with every strategy: all devices at once with one strategy, then with the next. A first block is
+  /// not counted.
   /// @returns a row for each strategy, compared with each other @throws failed when an answer fails
   std::vector<hat_row> rows(const std::string& model, double rtt_ms, const std::vector<std::string>& strategies);
 

@@ -1,5 +1,5 @@
-// models/hf/adapter.hpp: the adapter of HAT: with a model's embedding, first `split` layers and head it makes a model that a
-// device can draft with. It was trained for one model and one split, and says which.
+// models/hf/adapter.hpp: the adapter of HAT: with a model's embedding, first `split` layers and head it makes a model
+// that a device can draft with. It was trained for one model and one split, and says which.
 //   z = RMSNorm(x + attention(RMSNorm(x)))     x: rows behind the first `split` layers; z goes to the head's matrix
 // No MLP, no biases, no window; heads, head size and rotary positions as in the model.
 // Source: HAT (arXiv 2503.18989), adapter network; its shape as in Kangaroo (arXiv 2404.18911), whose sizes HAT's are.
@@ -16,8 +16,8 @@ struct adapter_config {
   std::uint32_t split = 0;   ///< decoder layers below it, at least 1 and fewer than the model has
 };
 
-/// Names and shapes for a model of this shape: input_layernorm, self_attn.q_proj, k_proj, v_proj, o_proj and norm, each with
-/// ".weight".
+/// Names and shapes for a model of this shape: input_layernorm, self_attn.q_proj, k_proj, v_proj, o_proj and norm, each
+/// with ".weight".
 std::map<std::string, std::vector<std::uint64_t>> adapter_tensors(const model_config& c);
 
 /// An adapter's folder, mapped. Shapes are checked when it meets its model.
@@ -29,8 +29,8 @@ public:
   const std::filesystem::path& dir() const { return dir_; }
   std::uint32_t split() const { return config_.split; }
 
-  /// @throws bad_model when it was trained for another model than `base`, or a tensor is missing, has another shape, has no
-  /// place or is not finite
+  /// @throws bad_model when it was trained for another model than `base`, or a tensor is missing, has another shape,
+  /// has no place or is not finite
   void check(const model_folder& base) const;
 
   /// @throws bad_model when missing

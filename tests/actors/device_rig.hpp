@@ -1,5 +1,5 @@
-// tests/actors/device_rig.hpp: a device session between two shards, without actors: its actions run in an order that a seed
-// chooses, so a result may come before, between or after the guesses that bet on it.
+// tests/actors/device_rig.hpp: a device session between two shards, without actors: its actions run in an order that a
+// seed chooses, so a result may come before, between or after the guesses that bet on it.
 #pragma once
 
 #include "actors/engine/shard_runner.hpp"

@@ -263,7 +263,7 @@ class Commands(ToyTest):
         def refused(*more, model="model", split="1"):
             return self.refused("train", "adapter", "--model", model, "--split", split, "--out", "adapter", *more)
         (self.toy.folder / "empty.txt").write_text("")
-        (self.toy.folder / "text.txt").write_text("w4 w5 " * 500)
+        (self.toy.folder / "text.txt").write_text(" ".join(f"w{3 + i * i % 91}" for i in range(2000)))
         (self.toy.folder / "short.txt").write_text("w4 w5")
         for split in ("0", "3"):
             self.assertIn(f"behind {split} layers", refused("--data", "text.txt", "--width", "20", split=split))
