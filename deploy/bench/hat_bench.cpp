@@ -112,7 +112,7 @@ private:
     s.model = half_billion_shape(model_, say_);
     s.split = 2;
     s.adapter = log_dir("bench-hat") / "random-adapter-0.5b";
-    s.dtype = "bf16";
+    s.dtype = "f32";
     s.whole = false;
     s.kv_mb = 512;
     write_random_adapter(s.model, s.split, s.adapter);

@@ -54,7 +54,7 @@ void walk(draft_summary& sum, const hat_answer& a, const models::world::text* wo
 draft_summary summarise(const models::world::world& w, const std::vector<hat_answer>& answers) {
   draft_summary sum;
   for (auto& a : answers) {
-    if (a.asked == nullptr || a.got.text != a.asked->answer) {
+    if (a.asked == nullptr || a.asked->answer.empty() || a.got.text != a.asked->answer) {
       walk(sum, a, nullptr);
       continue;
     }

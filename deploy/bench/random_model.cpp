@@ -5,6 +5,8 @@
 #include "models/small_floats.hpp"
 #include "models/world/random.hpp"
 
+#include <boost/json.hpp>
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -25,6 +27,16 @@ fs::path cache_dir() {
   return (cache != nullptr ? fs::path(cache) : fs::path(home != nullptr ? home : "/tmp") / ".cache") / "virga" / "bench";
 }
 
+/// That of `words`, with a word for every other token too: a token without text would not be seen to come.
+void write_tokenizer(const fs::path& words, const fs::path& dir, std::uint32_t vocab_size) {
+  std::ifstream in(words / "tokenizer.json");
+  auto root = boost::json::parse(std::string(std::istreambuf_iterator<char>(in), {}));
+  auto& vocab = root.at("model").at("vocab").as_object();
+  for (auto id = static_cast<std::uint32_t>(vocab.size()); id < vocab_size; ++id)
+    vocab["t" + std::to_string(id)] = id;
+  std::ofstream(dir / "tokenizer.json") << boost::json::serialize(root);
+}
+
 /// Uniform, with the deviation of a trained layer's.
 std::vector<std::uint16_t> noise(std::uint64_t count, double spread, double middle, models::world::random_source& random) {
   std::vector<std::uint16_t> out(count);
@@ -42,9 +54,10 @@ fs::path half_billion_shape(const fs::path& words, const std::function<void(cons
   say("making " + dir.string());
   fs::create_directories(dir);
   std::ofstream(dir / "config.json") << config_text;
-  for (const auto* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"})
+  for (const auto* name : {"tokenizer_config.json", "special_tokens_map.json", "generation_config.json"})
     fs::copy_file(words / name, dir / name, fs::copy_options::overwrite_existing);
   const auto config = models::hf::read_config(dir);
+  write_tokenizer(words, dir, config.vocab_size);
   models::world::random_source random(1);
   std::vector<std::vector<std::uint16_t>> values;
   std::vector<models::hf::tensor_view> tensors;
