@@ -12,11 +12,6 @@ constexpr std::uint32_t lag_rows = 32;
 
 bool is_stop(const std::vector<token_id>& stop, token_id id) { return std::ranges::find(stop, id) != stop.end(); }
 
-std::vector<token_id> joined(std::vector<token_id> a, std::span<const token_id> b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 } // namespace
 
 // -- drafting ----------------------------------------------------------------------------------------------------------
@@ -35,11 +30,11 @@ void device_session::draft_on(actions& out) {
     return send_round(out);
   if (current_->next()->through_head && lag_.rows > 0)
     run_bridge(out, false);
-  ask_device(out, {kind::draft_step, 0, 0}, step_of(*current_, work_.prompt));
+  ask_device(out, {kind::draft_step, 0, 0}, step_of(*current_, std::span(current_->tokens()).subspan(1)));
 }
 
-/// @param before the tokens up to the line's first one, inclusive
-engine_step device_session::step_of(const draft& line, const std::vector<token_id>& before) {
+/// @param behind the tokens behind those committed, up to the line's last one
+engine_step device_session::step_of(const draft& line, std::span<const token_id> behind) {
   auto next = *line.next();
   auto step = device_step(0, next.through_head ? stages_.head : stages_.input_last, next.position);
   step.branch = line.branch();
@@ -49,12 +44,8 @@ engine_step device_session::step_of(const draft& line, const std::vector<token_i
   if (!next.through_head)
     return step;
   step.want.tokens = rows_wanted::last;
-  step.want.choose = work_.choose;
   step.want.alternatives = how_.last_guesses;
-  if (work_.choose.looks_back()) {
-    step.want.context = joined(before, std::span(line.tokens()).subspan(1));
-    step.want.prompt_tokens = prompt_tokens() - work_.answered;
-  }
+  choose_behind(step.want, behind);
   return step;
 }
 
@@ -119,7 +110,9 @@ void device_session::step_guess(actions& out, guess_line& g) {
   if (g.steps >= plan_.hidden_steps || !g.line.next())
     return;
   auto drafts = std::span(current_->tokens()).subspan(1, g.accepted);
-  auto step = step_of(g.line, joined(joined(work_.prompt, drafts), std::span(g.line.tokens()).first(1)));
+  std::vector<token_id> behind(drafts.begin(), drafts.end());
+  behind.insert(behind.end(), g.line.tokens().begin(), g.line.tokens().end());
+  auto step = step_of(g.line, behind);
   if (g.steps++ == 0)
     step.from = g.from;
   g.waits = true;
@@ -150,12 +143,8 @@ void device_session::run_head(actions& out, tensor rows) {
   auto step = device_step(stages_.head, stages_.head, d.base());
   step.rows = std::move(rows);
   step.want.tokens = rows_wanted::all;
-  step.want.choose = work_.choose;
   step.want.top_n = work_.choose.top_logprobs;
-  if (work_.choose.looks_back()) {
-    step.want.context = joined(work_.prompt, std::span(d.tokens()).subspan(1));
-    step.want.prompt_tokens = prompt_tokens() - work_.answered;
-  }
+  choose_behind(step.want, std::span(d.tokens()).subspan(1));
   ask_device(out, {kind::head, 0, 0}, std::move(step));
 }
 

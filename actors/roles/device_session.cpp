@@ -81,15 +81,20 @@ void device_session::run_bridge(actions& out, bool through_head) {
   step.rows = std::exchange(lag_, {});
   if (through_head) {
     step.want.tokens = rows_wanted::last;
-    step.want.choose = work_.choose;
     step.want.alternatives = how_.bonus_guesses > 0 ? how_.bonus_guesses - 1 : 0;
-    if (work_.choose.looks_back()) {
-      step.want.context = work_.prompt;
-      step.want.context.insert(step.want.context.end(), current_->tokens().begin() + 1, current_->tokens().end());
-      step.want.prompt_tokens = prompt_tokens() - work_.answered;
-    }
+    choose_behind(step.want, std::span(current_->tokens()).subspan(1));
   }
   ask_device(out, {kind::bridge, 0, 0}, std::move(step));
+}
+
+/// The head chooses behind everything committed and these.
+void device_session::choose_behind(models::wants& want, std::span<const token_id> more) const {
+  want.choose = work_.choose;
+  if (!work_.choose.looks_back())
+    return;
+  want.context = work_.prompt;
+  want.context.insert(want.context.end(), more.begin(), more.end());
+  want.prompt_tokens = prompt_tokens() - work_.answered;
 }
 
 // -- asking and hearing ------------------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ private:
   void next_chunk(actions& out);
   void on_input(actions& out, const device_ticket& t, tensor rows);
   void run_bridge(actions& out, bool through_head);
+  void choose_behind(models::wants& want, std::span<const token_id> more) const;
   engine_step device_step(std::uint32_t first, std::uint32_t last, std::uint64_t base);
   void ask_device(actions& out, device_ticket t, engine_step step);
   void ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows);
@@ -118,7 +119,7 @@ private:
 
   // device_rounds.cpp: drafts, guesses, verdicts
   void draft_on(actions& out);
-  engine_step step_of(const draft& line, const std::vector<token_id>& before);
+  engine_step step_of(const draft& line, std::span<const token_id> behind);
   void on_draft_step(actions& out, models::segment_result& result);
   void send_round(actions& out);
   void guess_last(actions& out);

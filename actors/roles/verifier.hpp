@@ -46,8 +46,6 @@ struct verifier_state {
 private:
   struct round {
     std::uint32_t unit = 0;
-    std::uint64_t base = 0;
-    std::uint32_t rows = 0;
     sink reply;
     verify ask{};  ///< in the dtype of computation, to be run again when memory was made for it
     std::uint32_t steps = 0;  ///< of the engine that have not answered

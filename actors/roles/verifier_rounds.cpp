@@ -42,7 +42,7 @@ void verifier_state::run(call<verify>& c) {
     return reply_to(c.reply, c.hdr, to_failure(rows.error()));
   c.body.rows = std::move(*rows);
   auto& r = h.running[c.hdr.unit];
-  r = {c.hdr.unit, c.body.base, c.body.rows.rows, c.reply, std::move(c.body)};
+  r = {c.hdr.unit, c.reply, std::move(c.body)};
   send_steps(h, c.hdr, r);
 }
 
@@ -50,16 +50,16 @@ void verifier_state::run(call<verify>& c) {
 /// unless every row is wanted.
 void verifier_state::send_steps(held& h, const header& hdr, round& r) {
   const auto& body = r.ask;
-  const auto most = options.config.chunk_rows > 0 ? options.config.chunk_rows : r.rows;
-  for (std::uint32_t at = 0; at < r.rows; at += most) {
+  const auto rows = body.rows.rows, most = options.config.chunk_rows > 0 ? options.config.chunk_rows : rows;
+  for (std::uint32_t at = 0; at < rows; at += most) {
     engine_step step;
     step.owner = options.incarnation;
     step.first_stage = 0;
     step.last_stage = options.config.stage_count - 1;
     step.base = body.base + at;
-    const auto count = std::min(most, r.rows - at);
+    const auto count = std::min(most, rows - at);
     step.rows = some_rows(body.rows, at, count);
-    step.want.rows = at + count == r.rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
+    step.want.rows = at + count == rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
     ++r.steps;
     auto of_step = hdr;
     of_step.unit = ++h.last_step;
@@ -137,7 +137,7 @@ std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
     return failure{ec::internal, 0, "the engine answered a step with something else"};
   r.times.queue_us += done->times.queue_us;
   r.times.compute_us += done->times.compute_us;
-  monitor_.on_step(r.rows, done->batch_rows, done->times);
+  monitor_.on_step(r.ask.rows.rows, done->batch_rows, done->times);
   if (done->result.rows.rows > 0)
     append_rows(r.out, done->result.rows);
   if (--r.steps > 0)
@@ -145,9 +145,9 @@ std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
   auto rows = guarded([&] { return models::converted(std::move(r.out), h.wire); });
   if (!rows)
     return to_failure(rows.error());
-  h.length = r.base + r.rows;
+  h.length = r.ask.base + r.ask.rows.rows;
   h.last_unit = r.unit;
-  h.last = verified{r.base, std::move(*rows), r.times, done->batch_rows,
+  h.last = verified{r.ask.base, std::move(*rows), r.times, done->batch_rows,
                     monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s)};
   return std::nullopt;
 }
