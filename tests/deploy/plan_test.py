@@ -3,7 +3,7 @@ import json
 import sys
 import unittest
 
-from toy import ToyTest
+from toy import ToyTest, wait_until
 
 
 class Plan(ToyTest):
@@ -50,7 +50,13 @@ class Plan(ToyTest):
         self.assertEqual(bytes_up["requests"], 5)
         self.assertGreater(bytes_up["measured_tbt_ms"], 10)
         self.ok("chaos", "edge-1", "--cut")
-        self.assertIn("connected to", " ".join(self.doctor()["findings"]))
+        found = []
+
+        def names_the_broken_way() -> bool:
+            found[:] = self.doctor()["findings"]
+            return "connected to" in " ".join(found)
+
+        self.assertTrue(wait_until(names_the_broken_way), found)
         self.assertIn("the link", self.ok("doctor", "--requests", "0").stdout)
         self.down()
 
