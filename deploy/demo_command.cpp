@@ -3,6 +3,7 @@
 #include "deploy/demo_report.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/launched.hpp"
+#include "deploy/pace_meter.hpp"
 #include "deploy/plan.hpp"
 #include "deploy/table.hpp"
 
@@ -35,21 +36,6 @@ std::vector<demo_gateway> edge_gateways(const std::vector<node_view>& nodes) {
   return all;
 }
 
-/// Mean over the links, as their heartbeats measured it.
-double measured_rtt_ms(const std::vector<node_view>& nodes) {
-  double sum = 0, count = 0;
-  for (const auto& n : nodes) {
-    if (n.entry->kind != node_kind::edge || n.status.empty())
-      continue;
-    const auto status = boost::json::parse(n.status);
-    for (const auto& p : status.at("peers").as_array()) {
-      sum += p.at("rtt_ms").to_number<double>();
-      ++count;
-    }
-  }
-  return count == 0 ? 0 : sum / count;
-}
-
 void print_examples(const std::vector<models::world::question>& questions, const std::vector<demo_answers>& answers) {
   std::cout << "\n";
   for (std::size_t i = 0; i < std::min<std::size_t>(2, questions.size()); ++i) {
@@ -78,7 +64,7 @@ demo_report measure(const manifest& m, const options& o) {
     });
     if (asked_to_stop)
       throw failed("stopped by a signal");
-    report = make_report(answers, measured_rtt_ms(look_at(m, deployment.dir, std::chrono::seconds(2))));
+    report = make_report(answers, measured_rtt_ms(m, deployment.dir));
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::filesystem::create_directories(o.out);

@@ -177,6 +177,20 @@ manifest with_bare_links(const manifest& m, const std::filesystem::path& file) {
   return load_manifest(file, m.base);
 }
 
+double measured_rtt_ms(const manifest& m, const run_dir& dir) {
+  double sum = 0, count = 0;
+  for (const auto& n : look_at(m, dir, std::chrono::seconds(2))) {
+    if (n.entry->kind != node_kind::edge || n.status.empty())
+      continue;
+    const auto status = json::parse(n.status);
+    for (const auto& p : status.at("peers").as_array()) {
+      sum += p.at("rtt_ms").to_number<double>();
+      ++count;
+    }
+  }
+  return count == 0 ? 0 : sum / count;
+}
+
 void shape_link(const manifest& m, const run_dir& dir, const link_entry& link, const link_quality& added) {
   http_request r;
   for (const auto& n : look_at(m, dir, std::chrono::seconds(2)))

@@ -63,6 +63,9 @@ manifest with_bare_links(const manifest& m, const std::filesystem::path& file);
 /// Tells the shaper of an edge's link what to add from now on. @throws failed
 void shape_link(const manifest& m, const run_dir& dir, const link_entry& link, const link_quality& added);
 
+/// Round trip of a running deployment's links as their heartbeats measure it, mean over the links. 0: none is up.
+double measured_rtt_ms(const manifest& m, const run_dir& dir);
+
 /// Kept beside the deployment's logs, valid as long as its nodes hold the same models.
 void save_paces(const manifest& m, model_parts& parts, const paces& all);
 /// Nothing when none were saved, or for other models.

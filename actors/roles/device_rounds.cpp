@@ -76,22 +76,26 @@ void device_session::send_round(actions& out) {
 
 // -- guesses -----------------------------------------------------------------------------------------------------------
 
-/// The last draft is wrong, and this stands in its place.
+/// The last draft is wrong, and this stands in its place: worth a step where the device was unsure of it.
 void device_session::guess_last(actions& out) {
   auto& d = *current_;
+  if (!d.unsure())
+    return;
   for (auto id : d.alternatives())
     if (d.drafted() > 0)
       add_guess(out, draft_source::last_guess, d.drafted() - 1, id);
 }
 
-/// All drafts are right, and this comes behind them. @param chosen the bridge's view of the last draft
+/// All drafts are right, and this comes behind them; something else only where the device is unsure of it.
+/// @param chosen the bridge's view of the last draft
 void device_session::guess_bonus(actions& out, const models::choice& chosen) {
   if (verified_)
     return;
   auto accepted = current_->drafted();
   add_guess(out, draft_source::bonus_guess, accepted, chosen.id);
-  for (auto id : chosen.alternatives)
-    add_guess(out, draft_source::bonus_guess, accepted, id);
+  if (chosen.confidence < how_.unsure_below)
+    for (auto id : chosen.alternatives)
+      add_guess(out, draft_source::bonus_guess, accepted, id);
 }
 
 void device_session::add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first) {

@@ -69,7 +69,7 @@ void device_session::on_input(actions& out, const device_ticket& t, tensor rows)
   ask_cloud(out, {t.count, ends ? rows_wanted::last : rows_wanted::none}, base, std::move(rows));
   next_chunk(out);  // before the bridge: the cloud waits for it
   if (drafting())
-    run_bridge(out, ends && plan_.hidden_steps > 0 && how_.bonus_guesses > 0);
+    run_bridge(out, false);  // no guesses yet: the first token waits for nothing
 }
 
 /// The rows that the bridge has not seen yet. Through the head as well: what it says of the last one are guesses.

@@ -52,6 +52,8 @@ public:
   std::uint64_t bridged() const { return base_ + drafted(); }
   /// Runners-up of the last drafted token, best first.
   const std::vector<token_id>& alternatives() const { return alternatives_; }
+  /// The last drafted token is one that the device would not bet on.
+  bool unsure() const { return unsure_; }
   /// The last drafted token ends the answer.
   bool ends_answer() const;
 

@@ -20,7 +20,7 @@ using strategies = std::vector<std::string>;
 
 constexpr std::size_t long_answer = 40;    // tokens
 constexpr std::uint32_t answer_tokens = 160;
-constexpr std::uint32_t long_prompt = 512, after_it = 4, long_questions = 5;  // tokens, tokens, requests a device
+constexpr std::uint32_t long_prompt = 512, after_it = 4, long_questions = 3;  // tokens, tokens, requests a device
 constexpr double reference_rtt_ms = 20;    // of the summary
 constexpr double void_factor = 1.15;
 
@@ -33,7 +33,7 @@ std::vector<world::question> questions_of(const world::world& w, std::uint32_t c
   return drawn;
 }
 
-bool is_void(const hat_row& split) { return split.tbt_ms() > void_factor * (split.rtt_ms + split.compute_ms()); }
+bool is_void(const hat_row& split) { return split.tbt_ms() > void_factor * (split.link_rtt_ms + split.compute_ms()); }
 
 const hat_row& find(const std::vector<hat_row>& rows, const std::string& strategy) {
   return *std::ranges::find(rows, strategy, &hat_row::strategy);

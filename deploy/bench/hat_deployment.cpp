@@ -62,6 +62,8 @@ hat_deployment::hat_deployment(const hat_setup& setup, const std::function<void(
       throw failed("a device of the benchmark has no gateway");
 }
 
+double hat_deployment::link_rtt_ms() const { return measured_rtt_ms(manifest_, running_.dir); }
+
 void hat_deployment::shape(const link_quality& link) const {
   for (const auto& l : manifest_.links)
     shape_link(manifest_, running_.dir, l, link);

@@ -31,6 +31,9 @@ public:
   /// Every link adds this from now on.
   void shape(const link_quality& link) const;
 
+  /// Round trip of the links as their heartbeats measure it: the shaper's delay and what carrying it costs.
+  double link_rtt_ms() const;
+
   const std::vector<std::uint16_t>& ports() const { return ports_; }
 
 private:

@@ -105,7 +105,7 @@ json::object hat_row::to_json() const {
     down += static_cast<double>(a.got.bytes_down);
     tokens += static_cast<double>(a.got.tokens);
   }
-  json::object out{{"model", model},       {"devices", devices},    {"rtt_ms", rtt_ms},  {"strategy", strategy},
+  json::object out{{"model", model},       {"devices", devices},    {"rtt_ms", rtt_ms}, {"link_rtt_ms", link_rtt_ms},  {"strategy", strategy},
                    {"requests", answers.size()}, {"ttft_ms", ttft_ms()}, {"tbt_ms", tbt_ms()}, {"tokens", tokens},
                    {"tokens_per_s", wall_s > 0 ? tokens / wall_s : 0}, {"bytes_up", up}, {"bytes_down", down},
                    {"compute_ms", compute_ms()}, {"identical", identical}};

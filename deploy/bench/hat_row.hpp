@@ -37,7 +37,8 @@ draft_summary summarise(const models::world::world& w, const std::vector<hat_ans
 struct hat_row {
   std::string model, strategy;
   std::uint32_t devices = 1;
-  double rtt_ms = 0;
+  double rtt_ms = 0;             ///< that the shaper adds
+  double link_rtt_ms = 0;        ///< that the link has, measured
   std::vector<hat_answer> answers;
   double wall_s = 0;             ///< in which they were answered
   bool identical = false;        ///< every text is that of `split`, and of `cloud` where it runs
@@ -47,8 +48,8 @@ struct hat_row {
   double tbt_ms() const;         ///< mean of the requests' means
   double compute_ms() const;     ///< per round after the first, on the critical path: cloud and head for hat, all for the others
   double exposed_draft_ms() const;  ///< per token: drafting that could not be hidden
-  /// The bound of the goal: (RTT + compute) / accept length + exposed drafting.
-  double predicted_tbt_ms() const { return (rtt_ms + compute_ms()) / drafts.accept_length() + exposed_draft_ms(); }
+  /// The bound of the goal: (measured RTT + compute) / accept length + exposed drafting.
+  double predicted_tbt_ms() const { return (link_rtt_ms + compute_ms()) / drafts.accept_length() + exposed_draft_ms(); }
   boost::json::object to_json() const;
 };
 

@@ -40,8 +40,10 @@ std::vector<hat_row> hat_run::rows(const std::string& model, double rtt_ms, cons
   std::size_t turn = 0;
   for (std::size_t first = 0; first < questions_.size(); first += at_.ports().size())
     block(out, first, false, turn++);
-  for (auto& row : out)
+  for (auto& row : out) {
     row.drafts = summarise(world_, row.answers);
+    row.link_rtt_ms = at_.link_rtt_ms();
+  }
   compare(out);
   return out;
 }
