@@ -10,13 +10,10 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
-#include <csignal>
 #include <iostream>
 
 namespace virga::deploy {
 namespace {
-
-std::atomic<bool> asked_to_stop{false};  // set by a signal, which can reach nothing else
 
 struct options {
   std::string manifest = "deploy/manifests/demo.yaml", out = "out/demo";
@@ -59,11 +56,9 @@ demo_report measure(const manifest& m, const options& o) {
     how.gateways = edge_gateways(nodes);
     how.clients_per_gateway = o.clients;
     say("asking " + std::to_string(questions.size()) + " questions, each with cloud, edge, split and hat");
-    answers = ask_all(w, questions, how, asked_to_stop, [](std::size_t done, std::size_t of) {
+    answers = ask_all(w, questions, how, [](std::size_t done, std::size_t of) {
       say(std::to_string(done) + " of " + std::to_string(of) + " questions");
     });
-    if (asked_to_stop)
-      throw failed("stopped by a signal");
     report = make_report(answers, measured_rtt_ms(m, deployment.dir));
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -76,8 +71,6 @@ demo_report measure(const manifest& m, const options& o) {
 }
 
 void demo(const options& o) {
-  for (int s : {SIGINT, SIGTERM})
-    std::signal(s, [](int) { asked_to_stop = true; });
   auto report = measure(load_checked(o.manifest), o);
   print_report(std::cout, report);
   std::cout << "\n[demo] " << fixed(report.seconds, 1) << " s from launch to shut-down; all numbers and texts: " << o.out

@@ -10,9 +10,8 @@ using models::world::check;
 
 class asker {
 public:
-  asker(const models::world::world& w, const std::vector<models::world::question>& questions, const demo_options& options,
-        const std::atomic<bool>& stop)
-    : world_(w), questions_(questions), options_(options), stop_(stop) {}
+  asker(const models::world::world& w, const std::vector<models::world::question>& questions, const demo_options& options)
+    : world_(w), questions_(questions), options_(options) {}
 
   /// Questions [first, last) with one strategy, by all clients at once.
   void block(demo_answers& answers, std::size_t first, std::size_t last) {
@@ -21,7 +20,7 @@ public:
     for (const auto& gateway : options_.gateways)
       for (std::uint32_t i = 0; i < options_.clients_per_gateway; ++i)
         clients.emplace_back([&, gateway] {
-          for (auto q = next++; q < last && !stop_; q = next++)
+          for (auto q = next++; q < last; q = next++)
             answers.all[q] = one(q, answers.strategy, gateway);
         });
     for (auto& c : clients)
@@ -50,19 +49,18 @@ private:
   const models::world::world& world_;
   const std::vector<models::world::question>& questions_;
   const demo_options& options_;
-  const std::atomic<bool>& stop_;
 };
 
 } // namespace
 
 std::vector<demo_answers> ask_all(const models::world::world& w, const std::vector<models::world::question>& questions,
-                                  const demo_options& options, const std::atomic<bool>& stop,
+                                  const demo_options& options,
                                   const std::function<void(std::size_t, std::size_t)>& progress) {
   std::vector<demo_answers> all;
   for (const auto& s : options.strategies)
     all.push_back({s, std::vector<asked>(questions.size())});
-  asker a(w, questions, options, stop);
-  for (std::size_t first = 0, turn = 0; first < questions.size() && !stop; first += options.block, ++turn) {
+  asker a(w, questions, options);
+  for (std::size_t first = 0, turn = 0; first < questions.size(); first += options.block, ++turn) {
     auto last = std::min<std::size_t>(first + options.block, questions.size());
     for (std::size_t i = 0; i < all.size(); ++i)
       a.block(all[(i + turn) % all.size()], first, last);

@@ -43,10 +43,9 @@ struct demo_answers {
 
 /// Asks each question with each strategy, as separate requests. The strategies take turns in blocks, so that a machine that
 /// gets slower or faster does so for all; the gateways and clients work at the same time.
-/// @param stop set by a signal: what is asked is finished, the rest is left out
 /// @param progress (questions done, of how many) after each block
 std::vector<demo_answers> ask_all(const models::world::world& w, const std::vector<models::world::question>& questions,
-                                  const demo_options& options, const std::atomic<bool>& stop,
+                                  const demo_options& options,
                                   const std::function<void(std::size_t, std::size_t)>& progress);
 
 } // namespace virga::deploy

@@ -3,9 +3,12 @@
 
 #include "deploy/lifecycle.hpp"
 
+#include <thread>
+
 namespace virga::deploy {
 
-/// Takes the deployment down again, also after an error or a signal; one that ran before is left alone.
+/// Takes the deployment down again, also after an error; one that ran before is left alone. SIGINT and SIGTERM take it down as well
+/// and end the process with 128 + their number. One at a time in a process.
 struct launched {
   /// @throws failed when it runs already, or does not come up
   launched(const manifest& m, std::function<void(const std::string&)> say_what);
@@ -15,6 +18,10 @@ struct launched {
 
   run_dir dir;
   std::function<void(const std::string&)> say;
+
+private:
+  void take_down_loudly();
+  std::jthread watcher_;  ///< waits for a signal
 };
 
 } // namespace virga::deploy

@@ -1,9 +1,10 @@
 """virga plan and virga doctor on a running deployment. usage: plan_test.py VIRGA [TEST...]"""
 import json
+import signal
 import sys
 import unittest
 
-from toy import ToyTest, wait_until
+from toy import SLOW, ToyTest, wait_until
 
 
 class Plan(ToyTest):
@@ -36,6 +37,13 @@ class Plan(ToyTest):
         self.assertAlmostEqual(slower["split"]["tbt_ms"] - rows["split"]["tbt_ms"], 190, delta=0.01)
         self.toy.write_manifest(lambda text: text.replace("model: model, stages", "model: model, dtype: f64, stages"))
         self.assertNotIn("ttft_ms", self.plan()["strategies"][0], "the constants are of other engines")
+
+    def test_a_signal_takes_down_what_a_measurement_launched(self):
+        with self.toy.start("plan", "toy.yaml", "--prompt", "w4 w5 w6", "--measure") as measuring:
+            self.assertTrue(wait_until(lambda: len(self.toy.processes()) >= 2), "its nodes run")
+            measuring.terminate()
+            self.assertEqual(measuring.wait(20 * SLOW), 128 + signal.SIGTERM)
+        self.assertEqual(self.toy.leftovers(), [])
 
     def test_doctor_says_what_is_slow_and_what_is_broken(self):
         self.up()
