@@ -76,7 +76,7 @@ std::vector<stage> stages_for(const hf::model_folder& folder, const shard_option
 }
 
 paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
-    : info_(make_info(folder, options)), lane_begin_(lane_starts(info_.stages)),
+    : info_(make_info(folder, options)), kv_row_(2 * folder.config().num_key_value_heads * folder.config().head_dim), lane_begin_(lane_starts(info_.stages)),
       kv_(lane_begin_.back(), page_bytes(folder.config(), options.compute), options.kv_bytes) {}
 
 std::uint32_t paged_shard::row_count(const segment& s) {
@@ -89,6 +89,25 @@ std::uint64_t paged_shard::length(sequence seq, std::uint32_t stage_index) const
                       + std::to_string(stage_index) + " does not exist in this shard");
   bool has_kv = lane_begin_[stage_index] < lane_begin_[stage_index + 1];
   return has_kv ? kv_.lane(seq, lane_begin_[stage_index]).length : 0;
+}
+
+tensor paged_shard::kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first,
+                            std::uint32_t count) const {
+  const auto have = length(seq, stage_index);
+  const auto index = lane_begin_[stage_index] + layer;
+  if (index >= lane_begin_[stage_index + 1])
+    throw bad_segment("stage " + std::to_string(stage_index) + " has no layer " + std::to_string(layer) + " with keys and values");
+  if (first > have || count > have - first)
+    throw stale_position(have, first + count);
+  const auto& pages = kv_.lane(seq, index).pages;
+  const auto row_bytes = kv_row_ * size_of(info_.compute);
+  tensor out{info_.compute, count, kv_row_, byte_buffer(count * row_bytes)};
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto position = first + i;
+    read_kv(pages[position / defaults::kv_page_positions], static_cast<std::uint32_t>(position % defaults::kv_page_positions),
+            out.data.data() + i * row_bytes);
+  }
+  return out;
 }
 
 bool paged_shard::passes_adapter(const segment& s) const {

@@ -19,6 +19,7 @@ public:
   void truncate(sequence seq, std::uint64_t length) final { kv_.truncate(seq, length); }
   void close(sequence seq) final { kv_.close(seq); }
   std::uint64_t length(sequence seq, std::uint32_t stage_index) const final;
+  tensor kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first, std::uint32_t count) const final;
   std::vector<segment_result> step(std::span<const segment> batch) final;
   std::uint64_t kv_bytes() const final { return kv_.bytes(); }
   std::uint64_t kv_bytes_limit() const final { return kv_.limit(); }
@@ -31,6 +32,9 @@ protected:
   virtual std::vector<segment_result> run(std::span<const segment> batch) = 0;
   /// Copies the first positions of a page. `to` may be a page never seen before.
   virtual void copy_page(const page_copy& copy) = 0;
+
+  /// Keys, then values, of one position in this page: 2 * kv heads * head size elements of info().compute.
+  virtual void read_kv(page_id page, std::uint32_t position, std::byte* to) const = 0;
 
   /// Lanes of the stages [0, stage_index): the first lane of that stage.
   std::uint32_t first_lane(std::uint32_t stage_index) const { return lane_begin_[stage_index]; }
@@ -48,6 +52,7 @@ private:
   void check_wants(const segment& s) const;
 
   shard_info info_;
+  std::uint32_t kv_row_ = 0;  ///< elements of a position's keys and values in one lane
   std::vector<std::uint32_t> lane_begin_;  ///< one more entry than stages
   kv_table kv_;
 };

@@ -18,6 +18,10 @@ std::string describe(std::span<const stage> stages) {
   return out;
 }
 
+tensor shard::kv_rows(sequence, std::uint32_t, std::uint32_t, std::uint64_t, std::uint32_t) const {
+  throw bad_segment("this shard keeps no keys and values that can be read");
+}
+
 stale_position::stale_position(std::uint64_t have, std::uint64_t asked)
     : std::runtime_error("the cache holds " + std::to_string(have) + " positions, but position "
                          + std::to_string(asked) + " was asked for"),

@@ -146,6 +146,11 @@ public:
   /// Positions held by stage `stage_index` (0 for stages without KV). Unknown sequence: bad_segment.
   virtual std::uint64_t length(sequence seq, std::uint32_t stage_index) const = 0;
 
+  /// Keys and values of the positions [first, first + count) in decoder layer `layer` of a stage, counted from 0:
+  /// [count, 2 * kv heads * head size] in shard_info::compute, as in kv_slice.
+  /// @throws stale_position when the layer holds fewer; bad_segment for what is not there, or a shard that keeps none
+  virtual tensor kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first, std::uint32_t count) const;
+
   /// Runs one ragged batch. At most one segment per sequence.
   /// @returns one result per segment, in order
   /// @throws stale_position, out_of_pages, bad_segment; no segment of the batch has then changed its cache

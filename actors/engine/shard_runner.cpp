@@ -118,6 +118,11 @@ std::uint64_t shard_runner::length(const models::segment& seg) const {
   return shortest < seg.base ? shortest : longest;
 }
 
+std::optional<models::sequence> shard_runner::find(const sequence_key& key) const {
+  auto it = names_.find(key);
+  return it == names_.end() ? std::nullopt : std::optional(it->second);
+}
+
 std::uint64_t shard_runner::kv_bytes_needed(const keyed_segment& work) const {
   const auto& stages = info().stages;
   for (auto i = work.seg.first_stage; i <= work.seg.last_stage && i < stages.size(); ++i)

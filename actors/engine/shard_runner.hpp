@@ -10,6 +10,7 @@
 #include <compare>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace virga {
@@ -44,6 +45,9 @@ public:
 
   /// New KV bytes that the segment needs, about; 0 when it cannot run anyway.
   std::uint64_t kv_bytes_needed(const keyed_segment& work) const;
+
+  /// The sequence of this key, when it is open.
+  std::optional<models::sequence> find(const sequence_key& key) const;
 
   /// Frees one sequence, all branches of a session, or all sequences of an owner. Unknown ones are ignored.
   void close(const sequence_key& key);

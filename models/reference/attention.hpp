@@ -40,6 +40,19 @@ void store(Real* page, std::size_t position, const Real* k, const Real* v, const
     }
 }
 
+/// Reads one position. @param k, v [kv_heads, dim]
+template <class Real>
+void load(const Real* page, std::size_t position, Real* k, Real* v, const head_shape& s) {
+  constexpr std::size_t per_page = defaults::kv_page_positions;
+  auto at = position % per_page;
+  const Real* values = page + s.page_reals() / 2;
+  for (std::size_t g = 0; g < s.kv_heads; ++g)
+    for (std::size_t d = 0; d < s.dim; ++d) {
+      k[g * s.dim + d] = page[(g * s.dim + d) * per_page + at];
+      v[g * s.dim + d] = values[(g * per_page + at) * s.dim + d];
+    }
+}
+
 /// One query head over the keys of positions [begin, end). @param q, out [dim] @param group its kv head
 template <class Real>
 void attend(const std::vector<const Real*>& pages, std::size_t begin, std::size_t end, std::size_t group,

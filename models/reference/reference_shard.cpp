@@ -130,6 +130,12 @@ private:
     std::copy_n(page(c.from), shape_.page_reals(), to);
   }
 
+  void read_kv(page_id id, std::uint32_t position, std::byte* to) const override {
+    std::vector<Real> row(2 * shape_.kv_heads * shape_.dim);
+    reference::load(pages_[id].get(), position, row.data(), row.data() + row.size() / 2, shape_);
+    std::memcpy(to, row.data(), row.size() * sizeof(Real));
+  }
+
   hf::model_config config_;
   head_shape shape_;
   rotary rotary_;

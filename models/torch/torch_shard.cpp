@@ -8,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 namespace virga::models {
@@ -198,6 +199,12 @@ private:
     c10::InferenceMode guard;
     auto to = page(c.to);
     to.narrow(2, 0, c.positions).copy_(page(c.from).narrow(2, 0, c.positions));
+  }
+
+  void read_kv(page_id id, std::uint32_t position, std::byte* to) const override {
+    c10::InferenceMode guard;
+    auto row = pages_[id].select(2, position).to(type_).contiguous();
+    std::memcpy(to, row.const_data_ptr(), row.nbytes());
   }
 
   hf::model_config config_;

@@ -108,6 +108,32 @@ TEST_CASE("rows that leave a stage as bytes and come back change no bit", "[mode
   }
 }
 
+TEST_CASE("keys and values can be read, and are the reference's", "[models][torch]") {
+  hf::model_folder folder(fixture("gqa-untied"));
+  std::vector<token_id> ids;
+  for (token_id i = 0; i < 70; ++i)
+    ids.push_back(i % 90);
+  std::vector<std::unique_ptr<shard>> both;
+  both.push_back(whole(folder, dtype::f64));
+  both.push_back(make_reference_shard(folder, {dtype::f64, 16u << 20, {}}));
+  std::vector<sequence> seq;
+  for (auto& s : both) {
+    seq.push_back(s->open());
+    run(*s, feed(*s, seq.back(), 0, 2, 0, ids));
+  }
+  for (std::uint32_t layer = 0; layer < folder.config().num_hidden_layers; ++layer) {
+    auto rows_of = [&](std::size_t i) { return numbers(both[i]->kv_rows(seq[i], 1, layer, 60, 10)); };
+    auto got = rows_of(0), expected = rows_of(1);
+    REQUIRE(got.size() == 10u * 2 * folder.config().num_key_value_heads * folder.config().head_dim);
+    CHECK(distance(got, expected) < 1e-12);
+  }
+  for (std::size_t i = 0; i < both.size(); ++i) {
+    CHECK_THROWS_AS(both[i]->kv_rows(seq[i], 1, 0, 61, 10), stale_position);
+    CHECK_THROWS_AS(both[i]->kv_rows(seq[i], 1, 99, 0, 1), bad_segment);
+    CHECK_THROWS_AS(both[i]->kv_rows(seq[i], 0, 0, 0, 1), bad_segment);
+  }
+}
+
 TEST_CASE("a prompt longer than one block of queries is the same as in pieces", "[models][torch]") {
   hf::model_folder folder(fixture("mha-tied"));
   auto s = whole(folder, dtype::f64);
