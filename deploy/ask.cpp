@@ -129,6 +129,8 @@ private:
     reply_.total_ms = times.at("total").to_number<double>();
     if (auto* drafts = v.if_contains("drafts"))
       take_drafts(drafts->as_array(), times);
+    if (auto* n = v.if_contains("unverified_tokens"))
+      reply_.unverified_tokens = n->to_number<std::uint64_t>();
     for (const auto& p : v.at("places").as_array())
       reply_.places.push_back(std::string(p.at("node").as_string().c_str()) + ": " + p.at("stages").as_string().c_str());
   }

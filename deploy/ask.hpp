@@ -47,6 +47,7 @@ struct reply {
   double compute_ms = 0, link_ms = 0, queue_ms = 0, total_ms = 0;
   double cloud_ms = 0, draft_ms = 0, verdict_ms = 0;  ///< of `hat`, as in outcome
   std::vector<draft_round> drafts; ///< of `hat`
+  std::uint64_t unverified_tokens = 0;  ///< the last ones, said without the cloud
   double client_ttft_ms = 0;       ///< from sending the request to the first text
   double client_tbt_ms = 0;        ///< mean time between tokens after the first; 0 for one token
   double client_total_ms = 0;

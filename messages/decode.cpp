@@ -178,7 +178,8 @@ std::vector<token_logprobs> read_logprobs(capnp::List<wire::Tokens::Choice>::Rea
 
 payload read(wire::Tokens::Reader in) {
   return tokens{in.getPosition(), read_ids(in.getIds(), limits::tokens_per_frame, "tokens.ids"),
-                text(in.getText(), "tokens.text"), read_logprobs(in.getLogprobs(), in.getIds().size())};
+                text(in.getText(), "tokens.text"), read_logprobs(in.getLogprobs(), in.getIds().size()),
+                in.getUnverified()};
 }
 
 std::vector<place> read_places(capnp::List<wire::Place>::Reader in) {
@@ -213,6 +214,7 @@ payload read(wire::Outcome::Reader in) {
   check_size(in.getDrafts().size(), limits::draft_rounds, "outcome.drafts");
   for (auto d : in.getDrafts())
     x.drafts.push_back({d.getDrafted(), d.getAccepted(), number<draft_source>(d.getSource(), 3, "outcome.drafts.source")});
+  x.unverified_tokens = in.getUnverifiedTokens();
   return x;
 }
 

@@ -39,7 +39,7 @@ std::size_t room_of(const generate& x) {
 }
 std::size_t room_of(const open_session& x) { return room_of(x.model_digest) + room_of(x.request_id); }
 std::size_t room_of(const tokens& x) {
-  auto bytes = padded(x.ids.size() * sizeof(token_id)) + room_of(x.text) + 8;
+  auto bytes = padded(x.ids.size() * sizeof(token_id)) + room_of(x.text) + 16;
   auto scored = [](const scored_token& t) { return 24 + padded(t.text.size()); };
   for (auto& l : x.logprobs) {
     bytes += 16 + 8 + scored(l.chosen);

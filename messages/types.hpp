@@ -199,6 +199,7 @@ struct tokens {
   std::vector<token_id> ids;
   std::string text;  ///< filled by the session, empty between roles of one site
   std::vector<token_logprobs> logprobs{};  ///< one for each id where sampling::logprobs, else none
+  bool unverified = false;  ///< of a draft that no whole model has seen: the cloud was lost, and the answer went on without it
 };
 
 enum class finish_reason : std::uint8_t { none = 0, stop = 1, length = 2 };
@@ -241,6 +242,7 @@ struct outcome {
   std::uint64_t draft_us = 0;     ///< that the answer waited for drafts: not hidden behind the link
   std::uint64_t verdict_us = 0;   ///< from the cloud's rows to the tokens
   std::vector<draft_round> drafts{};  ///< of `hat`, in order; of the last placement
+  std::uint32_t unverified_tokens = 0;  ///< the last ones of the answer: drafts that no whole model has seen
 };
 
 /// The asked role could not do it.

@@ -202,6 +202,7 @@ void write(union_builder u, const tokens& x, const tensor_piece&) {
   write_ids(out.initIds(list_size(x.ids.size(), limits::tokens_per_frame, "tokens.ids")), x.ids);
   out.setText(text(x.text, "tokens.text"));
   write_logprobs(out, x);
+  out.setUnverified(x.unverified);
 }
 
 void write(union_builder u, const outcome& x, const tensor_piece&) {
@@ -234,6 +235,7 @@ void write(union_builder u, const outcome& x, const tensor_piece&) {
     drafts[i].setAccepted(x.drafts[i].accepted);
     drafts[i].setSource(number(x.drafts[i].source));
   }
+  out.setUnverifiedTokens(x.unverified_tokens);
 }
 
 void write(union_builder u, const failure& x, const tensor_piece&) {

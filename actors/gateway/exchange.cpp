@@ -67,7 +67,7 @@ void exchange::tell(choice& c, tokens& t, time_point now) {
     if (t.text.empty() && t.logprobs.empty())
       return;
     begin_stream();
-    return send(text_event(head_, {c.whole.said.index, std::move(t.text), std::move(t.logprobs)}, c.offset), now);
+    return send(text_event(head_, {c.whole.said.index, std::move(t.text), std::move(t.logprobs), t.unverified}, c.offset), now);
   }
   auto& said = c.whole.said;
   said.text += t.text;

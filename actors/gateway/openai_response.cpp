@@ -72,6 +72,8 @@ json::object virga_object(const virga_report& r) {
           {"session", to_string(r.session)}};
   if (!o.drafts.empty())
     out["drafts"] = drafts_array(o.drafts);
+  if (o.unverified_tokens > 0)
+    out["unverified_tokens"] = o.unverified_tokens;
   return out;
 }
 
@@ -134,7 +136,10 @@ std::string first_event(const answer_head& h, std::size_t index) {
 std::string text_event(const answer_head& h, const choice_text& piece, std::size_t& offset) {
   auto text = to_utf8(piece.text);
   json::value delta = h.chat ? json::value(json::object{{"content", text}}) : json::value(text);
-  return event(chunk_object(h, piece.index, std::move(delta), logprobs_value(h, piece, offset), nullptr));
+  auto chunk = chunk_object(h, piece.index, std::move(delta), logprobs_value(h, piece, offset), nullptr);
+  if (piece.unverified)
+    chunk["virga"] = json::object{{"unverified", true}};
+  return event(chunk);
 }
 
 std::string last_event(const answer_head& h, std::size_t index, const virga_report& r) {

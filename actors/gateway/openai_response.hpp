@@ -27,6 +27,7 @@ struct choice_text {
   std::size_t index = 0;
   std::string text;
   std::vector<token_logprobs> logprobs;  ///< empty unless asked for
+  bool unverified = false;               ///< of an answer that went on without the cloud
 };
 
 /// The `virga` object of a choice: how it was made. Times in ms, measured by the gateway except compute, link and

@@ -68,6 +68,7 @@ private:
   void probe(engine_entry& e);
   void spawn_role(const role_config& c);
   child* spawn_source(const role_config& c, engine_entry& e, const std::string& name);
+  token_source spawn_alone(const role_config& c, engine_entry& e);
   void spawn_verifier(role_entry& r, const std::string& name);
   void spawn_sessions();
   void add_link(std::size_t index);

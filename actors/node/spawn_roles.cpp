@@ -90,7 +90,7 @@ void node_state::spawn_role(const role_config& c) {
 
 child* node_state::spawn_source(const role_config& c, engine_entry& e, const std::string& name) {
   auto stub = spawn_stub<token_source>(c.kind, name);
-  sources_.push_back({c.serves, stub, c.view});
+  sources_.push_back({c.serves, stub, c.view, c.draft.goes_on_alone ? spawn_alone(c, e) : token_source{}});
   auto& run = supervise<token_source>(name, end_order::roles, stub, &e, [this, c, &e](std::uint64_t incarnation) {
     if (c.kind == role::generator)
       return token_source{self->spawn(make_generator, generator_options{c, incarnation, config.name}, engine{e.stub})};
@@ -99,6 +99,16 @@ child* node_state::spawn_source(const role_config& c, engine_entry& e, const std
     return token_source{self->spawn(make_drafter, std::move(options), engine{e.stub}, verifier{remote_verifier_})};
   });
   return &run;
+}
+
+/// All stages of a drafter's engine are a whole model: the one that it drafts with.
+token_source node_state::spawn_alone(const role_config& c, engine_entry& e) {
+  auto name = "generator " + std::string(to_string(c.serves)) + " alone";
+  auto stub = spawn_stub<token_source>(role::generator, name);
+  supervise<token_source>(name, end_order::roles, stub, &e, [this, c, &e](std::uint64_t incarnation) {
+    return token_source{self->spawn(make_generator, generator_options{c, incarnation, config.name}, engine{e.stub})};
+  });
+  return stub;
 }
 
 void node_state::spawn_verifier(role_entry& r, const std::string& name) {

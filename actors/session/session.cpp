@@ -105,7 +105,7 @@ void session_state::place() {
   work.choose = options_.request.choose;
   work.request_id = options_.request.request_id;
   work.answered = static_cast<std::uint32_t>(emitted_.size());
-  self->send(options_.source.source, call<complete>{placement(), std::move(work), sink{self}});
+  self->send(source(), call<complete>{placement(), std::move(work), sink{self}});
 }
 
 void session_state::on_answer(answer& a) {
@@ -141,12 +141,13 @@ void session_state::on_tokens(tokens& piece) {
 }
 
 void session_state::emit(const tokens& piece) {
-  tokens out{piece.position, {}, {}};
+  tokens out{piece.position, {}, {}, {}, alone_};
   for (std::size_t i = 0; i < piece.ids.size(); ++i) {
     out.ids.push_back(piece.ids[i]);
     if (i < piece.logprobs.size())
       name_tokens(out.logprobs.emplace_back(piece.logprobs[i]));
     emitted_.push_back(piece.ids[i]);
+    unverified_ += alone_ ? 1 : 0;
     auto shown = stops_.push(text_->push(piece.ids[i]));
     out.text += shown.text;
     stopped_ = shown.stopped;
@@ -183,7 +184,7 @@ void session_state::resume(call<generate>& c) {
 
 /// A stop string was found: the text is complete. The source says where and how long it was made.
 void session_state::stop_source() {
-  self->send(options_.source.source, call<cancel>{placement(), cancel{}, sink{self}});
+  self->send(source(), call<cancel>{placement(), cancel{}, sink{self}});
 }
 
 void session_state::finish_stopped(outcome end) {
@@ -211,11 +212,22 @@ void session_state::on_failure(const failure& why) {
 
 void session_state::retry_or_fail(const failure& why) {
   waiting_ = false;
-  if (!retries_.again(self->clock().now(), options_.config.patience, options_.hdr.deadline))
+  if (!retries_.again(self->clock().now(), options_.config.patience, options_.hdr.deadline) && !goes_on_alone(why.code))
     return fail(why.code, why.text, why.detail);
   spdlog::info("request {} session {} lost its place ({}); trying again", options_.request.request_id,
                to_string(options_.hdr.session), to_string(why.code));
   self->delayed_send(self, retry_delay, begin_atom::value);
+}
+
+/// @returns false when it did already, or nobody can
+bool session_state::goes_on_alone(ec why) {
+  if (alone_ || !options_.source.alone)
+    return false;
+  spdlog::warn("request {} session {} goes on without the cloud ({}) after {} tokens: what follows is unverified",
+               options_.request.request_id, to_string(options_.hdr.session), to_string(why), emitted_.size());
+  release();
+  alone_ = true;
+  return true;
 }
 
 void session_state::on_deadline() {
@@ -240,7 +252,7 @@ void session_state::fail(ec code, std::string text, std::uint64_t detail) {
 
 void session_state::release() {
   if (attempts_ > 0)
-    self->send(options_.source.source, call<cancel>{placement(), cancel{}, sink{self}});
+    self->send(source(), call<cancel>{placement(), cancel{}, sink{self}});
   waiting_ = false;
 }
 
@@ -249,7 +261,7 @@ void session_state::finish_text(outcome& end) {
   if (last.stopped)
     end.finish = finish_reason::stop;
   if (auto rest = last.text + stops_.finish(); !rest.empty())
-    asker_.tell({emitted_.size(), {}, std::move(rest)});
+    asker_.tell({emitted_.size(), {}, std::move(rest), {}, alone_});
 }
 
 void session_state::finish(outcome end) {
@@ -264,6 +276,7 @@ void session_state::finish(outcome end) {
   end.completion_tokens = static_cast<std::uint32_t>(emitted_.size());
   end.bytes_up = wire_.bytes_up;
   end.bytes_down = wire_.bytes_down;
+  end.unverified_tokens = unverified_;
   spdlog::info("request {} session {} ended: {}, {} tokens, {} placements", options_.request.request_id,
                to_string(options_.hdr.session), to_string(end.error), end.completion_tokens, attempts_);
   asker_.end(std::move(end));

@@ -4,6 +4,9 @@
 //      ^                      |
 //      +---- lost, waits -----+   a lost role or peer: place again with the tokens emitted so far, epoch + 1
 //
+// When the peer stays away, a source may have somebody who goes on alone. What that one says is marked, and the answer
+// stays with it: text that was shown cannot be taken back.
+//
 // Emitted tokens are the durable state: a placement gets prompt + emitted tokens, and noise is keyed by position, so the
 // text does not depend on how often it was placed (design.md section 6).
 #pragma once
@@ -52,6 +55,8 @@ private:
   void fail(ec code, std::string text, std::uint64_t detail = 0);
   void release();
   header placement() const;
+  bool goes_on_alone(ec why);
+  const token_source& source() const { return alone_ ? options_.source.alone : options_.source.source; }
 
   session_options options_;
   std::unique_ptr<models::text_stream> text_;
@@ -65,6 +70,8 @@ private:
   retries retries_;
   traffic wire_;
   bool waiting_ = false;  ///< for an answer of the current placement
+  bool alone_ = false;    ///< placed at the source that needs no cloud, for good
+  std::uint32_t unverified_ = 0;  ///< tokens from there
   bool stopped_ = false;  ///< a stop string was found; what the source still sends is not shown
   bool ended_ = false;
 };

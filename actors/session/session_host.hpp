@@ -15,6 +15,7 @@ struct strategy_source {
   strategy how = strategy::cloud;
   token_source source;  ///< a stub
   model_view view;
+  token_source alone{};  ///< a stub; goes on without the cloud, with a weaker model; invalid: nobody does
 };
 
 /// Strategies whose sessions live elsewhere, and the session host there.

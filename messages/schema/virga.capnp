@@ -154,6 +154,7 @@ struct Tokens {
   ids @1 :List(UInt32);       # in order
   text @2 :Text;              # their text, where the session fills it
   logprobs @3 :List(Choice);  # one for each id where asked for, else none
+  unverified @4 :Bool;        # drafts that no whole model has seen
 
   struct Choice {
     chosen @0 :Scored;        # the id itself
@@ -192,6 +193,7 @@ struct Outcome {
   draftUs @16 :UInt64;           # that the answer waited for drafts
   verdictUs @17 :UInt64;         # from the cloud's rows to the tokens
   drafts @18 :List(DraftRound);  # of hat, in order
+  unverifiedTokens @19 :UInt32;  # the last ones of the answer: drafts that no whole model has seen
 
   struct DraftRound {
     drafted @0 :UInt16;          # tokens drafted

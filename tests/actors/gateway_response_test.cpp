@@ -72,6 +72,18 @@ TEST_CASE("doubles are written as people write them", "[actors][gateway]") {
   CHECK(json_text(json::value(1e300 * 1e300)) == "null");
 }
 
+TEST_CASE("what was said without the cloud is marked in its piece and counted at the end", "[actors][gateway]") {
+  std::size_t offset = 0;
+  auto sure = json::parse(events(piece(head(true), "a")).at(0));
+  CHECK_FALSE(sure.as_object().contains("virga"));
+  auto unsure = json::parse(events(text_event(head(true), {0, "a", {}, true}, offset)).at(0));
+  CHECK(unsure.at("virga").at("unverified").as_bool());
+  auto r = report();
+  CHECK_FALSE(json::parse(whole(head(true), "a", r)).at("virga").as_object().contains("unverified_tokens"));
+  r.result.unverified_tokens = 7;
+  CHECK(json::parse(whole(head(true), "a", r)).at("virga").at("unverified_tokens") == 7);
+}
+
 TEST_CASE("bytes that are not UTF-8 become the replacement character", "[actors][gateway]") {
   CHECK(to_utf8("grün 🙂 \xE2\x82\xAC") == "grün 🙂 €");
   CHECK(to_utf8("a\xff" "b") == "a\xEF\xBF\xBD" "b");

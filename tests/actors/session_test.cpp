@@ -30,6 +30,11 @@ token_source::behavior_type scripted_source(std::shared_ptr<script> s) {
 
 struct fixture : sim {
   fixture() {
+    start_host();
+    me = listen(log);
+  }
+
+  void start_host() {
     session_host_options o;
     o.node = "edge-1";
     o.config.max_sessions = 2;
@@ -39,9 +44,8 @@ struct fixture : sim {
     view.context = 64;
     view.vocab = 128;
     view.chat_error = "t.jinja: line 1: the filter \"x\" cannot be run so far";
-    o.sources = {{strategy::split, sys.spawn(scripted_source, seen), view}};
+    o.sources = {{strategy::split, sys.spawn(scripted_source, seen), view, alone}};
     host = sys.spawn(make_session_host, o);
-    me = listen(log);
   }
 
   header ask_with(generate g, std::uint32_t epoch = 0) {
@@ -111,6 +115,7 @@ struct fixture : sim {
   std::shared_ptr<script> seen = std::make_shared<script>();
   answer_log log = make_log();
   session_host_actor host;
+  token_source alone{};
   sink me;
 };
 
@@ -179,6 +184,33 @@ TEST_CASE_METHOD(fixture, "a session gives up when its peer stays away longer th
   CHECK(e.error_text == "the cloud is gone");
   CHECK(seen->asked.size() >= 10);
   CHECK(seen->asked.size() <= 17);
+}
+
+TEST_CASE_METHOD(fixture, "a session whose peer stays away goes on alone where it may, and marks what follows", "[actors][session]") {
+  auto lone = std::make_shared<script>();
+  alone = sys.spawn(scripted_source, lone);
+  start_host();
+  ask_for("hi");
+  token(0, 'a');
+  for (std::size_t i = 0; i < 100 && lone->asked.empty(); ++i) {
+    say(failure{ec::peer_unreachable, 0, "the cloud is gone"}, true, seen->asked.size() - 1);
+    advance(100ms);
+  }
+  REQUIRE(lone->asked.size() == 1);
+  CHECK(lone->asked[0].body.prompt == std::vector<token_id>{'h', 'i', 'a'});
+  auto& c = lone->asked[0];
+  reply_to(c.reply, c.hdr, tokens{0, {'x', 'y'}, {}}, false);
+  outcome last;
+  last.finish = finish_reason::length;
+  reply_to(c.reply, c.hdr, last);
+  run();
+  CHECK(text() == "axy");
+  for (auto& piece : bodies<tokens>(log))
+    CHECK(piece.unverified == (piece.position > 0));
+  auto e = end();
+  CHECK(e.error == ec::none);
+  CHECK(e.completion_tokens == 3);
+  CHECK(e.unverified_tokens == 2);
 }
 
 TEST_CASE_METHOD(fixture, "a failure that no other placement can cure ends the session at once", "[actors][session]") {

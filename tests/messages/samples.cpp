@@ -55,13 +55,13 @@ static auto parts(const scored_token& x) { return std::make_tuple(x.id, bits(x.l
 static bool operator==(const scored_token& a, const scored_token& b) { return parts(a) == parts(b); }
 static auto parts(const token_logprobs& x) { return std::tie(x.chosen, x.top); }
 static bool operator==(const token_logprobs& a, const token_logprobs& b) { return parts(a) == parts(b); }
-static auto parts(const tokens& x) { return std::tie(x.position, x.ids, x.text, x.logprobs); }
+static auto parts(const tokens& x) { return std::tie(x.position, x.ids, x.text, x.logprobs, x.unverified); }
 static auto parts(const draft_round& x) { return std::tie(x.drafted, x.accepted, x.source); }
 static bool operator==(const draft_round& a, const draft_round& b) { return parts(a) == parts(b); }
 static auto parts(const outcome& x) {
   return std::tie(x.error, x.error_text, x.error_detail, x.how, x.finish, x.places, x.attempts, x.prompt_tokens,
                   x.completion_tokens, x.round_trips, x.bytes_up, x.bytes_down, x.queue_us, x.compute_us, x.link_us,
-                  x.cloud_us, x.draft_us, x.verdict_us, x.drafts);
+                  x.cloud_us, x.draft_us, x.verdict_us, x.drafts, x.unverified_tokens);
 }
 static auto parts(const failure& x) { return std::tie(x.code, x.detail, x.text); }
 static auto parts(const kv_slice& x) { return std::tie(x.stage, x.layer, x.base, x.rows); }
@@ -136,7 +136,7 @@ generate any_generate(rng& r, const sizes& s) {
 
 /// A token of the largest frames has none: they would not fit beside the ids.
 tokens any_tokens(rng& r, const sizes& s) {
-  tokens x{r(), any_ids(r, s.ids), any_text(r, s.text)};
+  tokens x{r(), any_ids(r, s.ids), any_text(r, s.text), {}, pick(r, 2) == 0};
   if (s.ids > 64 || pick(r, 2) == 0)
     return x;
   x.logprobs.resize(x.ids.size());
