@@ -98,6 +98,7 @@ void verifier_state::close(const header& hdr, const std::string& from) {
   spdlog::info("session {} closed at {}", to_string(hdr.session), options.node);
   self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});
   sessions_.erase(it);
+  wake_waiting();
 }
 
 void verifier_state::schedule() {

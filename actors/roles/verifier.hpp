@@ -1,7 +1,7 @@
 // actors/roles/verifier.hpp: the cloud side of `split` and `hat`: sequences over the middle stages of a model.
 // Source: HAT (arXiv 2503.18989), sections as in docs; the cloud crops its cache to `base` at the next verify (lazy
 // rollback) and answers a repeated round from its last result. When KV memory runs out, the newest other session loses
-// its cache and its device replays, so that the oldest always come to their end. A device that lost its way here opens
+// its cache and its device replays, and the newest of all waits, so that the oldest always come to their end. A device that lost its way here opens
 // the session again and hears how many positions are still held.
 #pragma once
 
@@ -45,12 +45,13 @@ struct verifier_state {
 
 private:
   struct round {
-    std::uint32_t unit = 0;
+    header hdr;
     sink reply;
     verify ask{};  ///< in the dtype of computation, to be run again when memory was made for it
     std::uint32_t steps = 0;  ///< of the engine that have not answered
     work_times times{};
     tensor out{};
+    bool waits = false;       ///< for memory that older sessions hold
   };
   struct held {
     header hdr;  ///< of the newest placement; its deadline bounds what is held
@@ -63,13 +64,18 @@ private:
     std::uint64_t opened_as = 0;   ///< counts sessions: the highest is the newest
     std::map<std::uint32_t, std::uint32_t> steps{};  ///< unit of an engine step to unit of its round
     std::uint32_t last_step = 0;
+    bool waiting() const;          ///< one of its rounds waits for memory
+    bool holds_memory() const;
   };
   std::optional<failure> mismatch(const open_session& asked) const;
   std::optional<failure> refuse(const held& h, const call<verify>& c) const;
   bool is_foreign(const session_id& id, const std::string& from) const;
   void schedule();
-  void send_steps(held& h, const header& hdr, round& r);
+  void send_steps(held& h, round& r);
   bool make_room(const session_id& needs);
+  bool waits(const session_id& needs, round& r, ec why) const;
+  void forget_steps(held& h, round& r);
+  void wake_waiting();
   void warm_up(std::uint32_t run);
   void on_warm_up(answer& a);
   std::optional<failure> take(held& h, round& r, answer& a);

@@ -7,6 +7,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace virga {
 
 std::optional<failure> verifier_state::refuse(const held& h, const call<verify>& c) const {
@@ -41,14 +43,17 @@ void verifier_state::run(call<verify>& c) {
   if (!rows)
     return reply_to(c.reply, c.hdr, to_failure(rows.error()));
   c.body.rows = std::move(*rows);
+  const bool behind = h.waiting();
   auto& r = h.running[c.hdr.unit];
-  r = {c.hdr.unit, c.reply, std::move(c.body)};
-  send_steps(h, c.hdr, r);
+  r = {c.hdr, c.reply, std::move(c.body)};
+  r.waits = behind;
+  if (!behind)
+    send_steps(h, r);
 }
 
 /// A long prompt in several steps, so that others get their turn between them. Of all but the last nothing comes back,
 /// unless every row is wanted.
-void verifier_state::send_steps(held& h, const header& hdr, round& r) {
+void verifier_state::send_steps(held& h, round& r) {
   const auto& body = r.ask;
   const auto rows = body.rows.rows, most = options.config.chunk_rows > 0 ? options.config.chunk_rows : rows;
   for (std::uint32_t at = 0; at < rows; at += most) {
@@ -61,9 +66,9 @@ void verifier_state::send_steps(held& h, const header& hdr, round& r) {
     step.rows = some_rows(body.rows, at, count);
     step.want.rows = at + count == rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
     ++r.steps;
-    auto of_step = hdr;
+    auto of_step = r.hdr;
     of_step.unit = ++h.last_step;
-    h.steps[of_step.unit] = r.unit;
+    h.steps[of_step.unit] = r.hdr.unit;
     self->send(model, call<engine_step>{of_step, std::move(step), sink{self}});
   }
 }
@@ -87,15 +92,13 @@ void verifier_state::on_answer(answer& a) {
   if (!why && r.steps > 0)
     return;
   if (why && why->code == ec::out_of_pages && make_room(a.hdr.session)) {
-    std::erase_if(h.steps, [&](auto& entry) { return entry.second == r.unit; });
-    r.steps = 0;
-    r.out = {};
-    r.times = {};
-    a.hdr.unit = r.unit;
-    return send_steps(h, a.hdr, r);
+    forget_steps(h, r);
+    return send_steps(h, r);
   }
+  if (why && waits(a.hdr.session, r, why->code))
+    return forget_steps(h, r);
   auto reply = r.reply;
-  a.hdr.unit = r.unit;
+  a.hdr.unit = r.hdr.unit;
   h.running.erase(running);
   if (why) {
     h.length = 0;  // whatever is left of the cache, nothing of it is sure
@@ -104,13 +107,44 @@ void verifier_state::on_answer(answer& a) {
   reply_to(reply, a.hdr, *h.last);
 }
 
+void verifier_state::forget_steps(held& h, round& r) {
+  std::erase_if(h.steps, [&](auto& entry) { return entry.second == r.hdr.unit; });
+  r.steps = 0;
+  r.out = {};
+  r.times = {};
+}
+
+bool verifier_state::held::waiting() const {
+  return std::ranges::any_of(running, [](auto& entry) { return entry.second.waits; });
+}
+
+bool verifier_state::held::holds_memory() const {
+  return length > 0 || std::ranges::any_of(running, [](auto& entry) { return !entry.second.waits; });
+}
+
+/// Whether the round may wait for memory that others hold until they end; the chunks behind one that waits do as well.
+bool verifier_state::waits(const session_id& needs, round& r, ec why) const {
+  if (why != ec::out_of_pages && !(why == ec::stale_position && sessions_.at(needs).waiting()))
+    return false;
+  r.waits = std::ranges::any_of(sessions_, [&](auto& entry) { return entry.first != needs && entry.second.holds_memory(); });
+  return r.waits;
+}
+
+/// A session has ended: those that wait for its memory try again, in the order of their rounds, and may wait again.
+void verifier_state::wake_waiting() {
+  for (auto& [id, h] : sessions_)
+    for (auto& [unit, r] : h.running)
+      if (std::exchange(r.waits, false))
+        send_steps(h, r);
+}
+
 /// The newest session that holds a cache and is not older than the one in need loses it. @returns false when there is
 /// none
 bool verifier_state::make_room(const session_id& needs) {
   auto own = sessions_.at(needs).opened_as;
   auto victim = sessions_.end();
   for (auto it = sessions_.begin(); it != sessions_.end(); ++it)
-    if (auto& h = it->second; h.opened_as > own && h.length > 0
+    if (auto& h = it->second; h.opened_as > own && h.holds_memory()
                               && (victim == sessions_.end() || h.opened_as > victim->second.opened_as))
       victim = it;
   if (victim == sessions_.end())
@@ -146,7 +180,7 @@ std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
   if (!rows)
     return to_failure(rows.error());
   h.length = r.ask.base + r.ask.rows.rows;
-  h.last_unit = r.unit;
+  h.last_unit = r.hdr.unit;
   h.last = verified{r.ask.base, std::move(*rows), r.times, done->batch_rows,
                     monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s)};
   return std::nullopt;

@@ -223,6 +223,33 @@ TEST_CASE("when memory runs out the older session goes on and the newer one repl
   }
 }
 
+TEST_CASE("the newest session waits for memory until an older one ends", "[actors][hat]") {
+  auto folder = std::make_shared<models::hf::model_folder>(models::test::fixture(fixture));
+  auto page = std::uint64_t{2} * 2 * 10 * 64 * sizeof(double) * 3;
+  auto tight = [=](const std::vector<stage>& stages) {
+    models::shard_options o;
+    o.compute = dtype::f64;
+    o.stages = stages;
+    if (stages.front().kind == stage_kind::layers)
+      o.kv_bytes = 2 * page;
+    return models::make_reference_shard(*folder, o);
+  };
+  for (std::uint32_t chunk : {whole_prompt, 5u}) {
+    pair p{tight, layers, 1, chunk, {}, own_layers(1, layers)};
+    p.together = true;
+    std::vector<token_id> small(20, 7), large(70, 9);
+    auto older = p.generate(small, 30, {}, 1), newer = p.generate(large, 20, {}, 2);
+    p.run();
+    CHECK(ids_of(older) == expected(f64(), layers, small, 30, {}));
+    CHECK(bodies<failure>(newer).empty());
+    CHECK(ids_of(newer) == expected(f64(), layers, large, 20, {}));
+    auto alone = p.generate(std::vector<token_id>(140, 9), 4, {}, 3);
+    p.run();
+    REQUIRE(bodies<failure>(alone).size() == 1);
+    CHECK(bodies<failure>(alone)[0].code == ec::out_of_pages);  // nobody will free what it needs
+  }
+}
+
 TEST_CASE("after a lost link hat goes on from what both sides still hold", "[actors][hat]") {
   for (std::size_t after : {0u, 1u, 6u, 13u})
     for (bool cloud_forgets : {false, true}) {
