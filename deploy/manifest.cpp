@@ -108,7 +108,7 @@ struct reader {
     if (!hat && d.chunk_rows == 0)
       d.chunk_rows = whole_prompt;
     d.chunks_in_flight = whole("chunks_in_flight", d.chunks_in_flight, {1, 64});
-    for (auto key : {"tokens", "unsure_below", "length", "bonus_guesses", "last_guesses"})
+    for (auto key : {"tokens", "unsure_below", "length", "bonus_guesses", "last_guesses", "ahead", "outage"})
       if (y->has(key) && !hat)
         y->fail(y->at(key), "`" + std::string(key) + "` is about drafting, and a drafter that serves split drafts nothing: let it serve hat");
     auto most = whole("tokens", 6, {1, 64});
@@ -117,6 +117,8 @@ struct reader {
     d.adapt = y->choice("length", 0, {"adapt", "fixed"}) == 0;
     d.bonus_guesses = whole("bonus_guesses", d.bonus_guesses, {0, 8});
     d.last_guesses = whole("last_guesses", d.last_guesses, {0, 8});
+    d.ahead = y->choice("ahead", 0, {"adapt", "never"}) == 0;
+    d.goes_on_alone = y->choice("outage", 0, {"wait", "unverified"}) == 1;
     y->finish();
   }
 

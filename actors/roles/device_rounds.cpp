@@ -58,14 +58,19 @@ void device_session::send_round(actions& out) {
   auto& d = *current_;
   verified_ = false;
   ask_cloud(out, {d.drafted() + 1, d.drafted() > 0 ? rows_wanted::all : rows_wanted::last}, d.base(), d.rows());
-  if (!drafting())
-    return;
+  if (drafting())
+    while_waiting(out);
+}
+
+/// What the device does between a round and its answer.
+void device_session::while_waiting(actions& out) {
+  auto& d = *current_;
   if (d.drafted() > 0) {
     bridge_ = d.bridged();
     lag_ = {};
   }
   append_rows(lag_, some_rows(d.rows(), d.drafted(), 1));
-  if (plan_.hidden_steps > 0) {
+  if (plan_.hidden_steps > 0 && !verified_) {
     guess_last(out);
     if (!d.ends_answer())
       run_bridge(out, how_.bonus_guesses > 0);
@@ -75,6 +80,11 @@ void device_session::send_round(actions& out) {
 }
 
 // -- guesses -----------------------------------------------------------------------------------------------------------
+
+/// The round after this one, before this one's answer: right when every draft stands and the bonus is the guess.
+void device_session::send_ahead(actions& out, guess_line& g) {
+  g.ticket = ask_cloud(out, {g.line.drafted() + 1, rows_wanted::all, g.line.branch()}, g.line.base(), g.line.rows());
+}
 
 /// The last draft is wrong, and this stands in its place: worth a step where the device was unsure of it.
 void device_session::guess_last(actions& out) {
@@ -92,13 +102,13 @@ void device_session::guess_bonus(actions& out, const models::choice& chosen) {
   if (verified_)
     return;
   auto accepted = current_->drafted();
-  add_guess(out, draft_source::bonus_guess, accepted, chosen.id);
+  add_guess(out, draft_source::bonus_guess, accepted, chosen.id, true);
   if (chosen.confidence < how_.unsure_below)
     for (auto id : chosen.alternatives)
       add_guess(out, draft_source::bonus_guess, accepted, id);
 }
 
-void device_session::add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first) {
+void device_session::add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first, bool likeliest) {
   auto position = current_->base() + accepted + 1;
   auto emitted = emitted_ + accepted + 1;
   if (is_stop(work_.stop, first) || emitted >= work_.max_tokens || position >= stages_.context)
@@ -107,6 +117,7 @@ void device_session::add_guess(actions& out, draft_source reading, std::uint32_t
   auto& g = guesses_.try_emplace(branch, guess_line{{branch, position, first, end_for(position, emitted)},
                                                     {current_->branch(), position}, accepted, reading})
               .first->second;
+  g.likeliest = likeliest;
   step_guess(out, g);
 }
 
@@ -132,10 +143,15 @@ void device_session::on_guess_step(actions& out, std::uint32_t branch, models::s
   auto it = guesses_.find(branch);
   if (it == guesses_.end())
     return;
-  it->second.line.on_step(result.rows, chosen);
-  it->second.waits = false;
-  if (!verified_)
-    step_guess(out, it->second);
+  auto& g = it->second;
+  g.line.on_step(result.rows, chosen);
+  g.waits = false;
+  if (verified_)
+    return;
+  if (g.line.next())
+    step_guess(out, g);
+  else if (g.likeliest && plan_.ahead && g.line.drafted() > 0)
+    send_ahead(out, g);
 }
 
 // -- the verdict -------------------------------------------------------------------------------------------------------
@@ -197,19 +213,24 @@ void device_session::next_round(actions& out, std::uint32_t accepted, token_id p
   auto g = std::move(true_one->second);
   guesses_.erase(true_one);
   source_ = g.reading;
-  auto waits = g.waits;
-  adopt(std::move(g));
-  if (!waits)
-    draft_on(out);
+  adopt(out, std::move(g));
 }
 
 /// The guess becomes the current line, and its branch the session's history.
-void device_session::adopt(guess_line g) {
+void device_session::adopt(actions& out, guess_line g) {
   forget_guesses(g.line.branch());
   drop_.push_back(std::exchange(main_, g.line.branch()));
   bridge_ = g.line.bridged();
   lag_ = {};
   current_.emplace(std::move(g.line));
+  if (g.waits)
+    return;
+  if (g.ticket == 0)
+    return draft_on(out);
+  verified_ = false;
+  if (g.deep)
+    run_head(out, std::move(*g.deep));
+  while_waiting(out);
 }
 
 void device_session::forget_guesses(std::uint32_t kept) {
@@ -219,6 +240,7 @@ void device_session::forget_guesses(std::uint32_t kept) {
   std::erase_if(device_, [&](auto& entry) {
     return entry.second.what == kind::bridge || (entry.second.what == kind::guess_step && entry.second.branch != kept);
   });
+  std::erase_if(cloud_, [&](auto& entry) { return entry.second.branch != 0 && entry.second.branch != kept; });
 }
 
 } // namespace virga

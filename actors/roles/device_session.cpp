@@ -114,9 +114,10 @@ void device_session::ask_device(actions& out, device_ticket t, engine_step step)
   out.device.push_back({last_ticket_, std::move(step), t.what == kind::draft_step});
 }
 
-void device_session::ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows) {
+std::uint32_t device_session::ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows) {
   cloud_[++last_ticket_] = t;
-  out.cloud.push_back({last_ticket_, verify{base, t.want, std::move(rows)}});
+  out.cloud.push_back({last_ticket_, verify{base, t.want, std::move(rows)}, t.branch != 0});
+  return last_ticket_;
 }
 
 std::uint32_t device_session::rows_expected(std::uint32_t ticket) const {
@@ -124,6 +125,11 @@ std::uint32_t device_session::rows_expected(std::uint32_t ticket) const {
   if (it == cloud_.end() || it->second.want == rows_wanted::none)
     return 0;
   return it->second.want == rows_wanted::last ? 1 : it->second.count;
+}
+
+bool device_session::ahead(std::uint32_t ticket) const {
+  auto it = cloud_.find(ticket);
+  return it != cloud_.end() && guesses_.contains(it->second.branch);
 }
 
 device_session::actions device_session::on_device(std::uint32_t ticket, models::segment_result& result) {
@@ -153,6 +159,10 @@ device_session::actions device_session::on_cloud(std::uint32_t ticket, tensor ro
     return out;
   auto t = it->second;
   cloud_.erase(it);
+  if (auto g = guesses_.find(t.branch); g != guesses_.end()) {  // it came before the round that it bets on was judged
+    g->second.deep = std::move(rows);
+    return out;
+  }
   if (in_flight_ > 0) {  // a chunk of the prompt
     --in_flight_;
     fed_ += t.count;

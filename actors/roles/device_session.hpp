@@ -34,6 +34,7 @@ public:
     std::uint32_t most = 0;          ///< tokens of the next draft
     std::uint32_t hidden_steps = 0;  ///< draft steps that a round's waiting has time for; 0: no guesses
     std::uint32_t chunk_rows = 512;
+    bool ahead = false;              ///< a guess that is complete goes to the cloud before the round's answer is there
   };
   struct device_work {
     std::uint32_t ticket = 0;  ///< from 2 on
@@ -43,6 +44,7 @@ public:
   struct cloud_work {
     std::uint32_t ticket = 0;
     verify ask;
+    bool ahead = false;  ///< the answer does not wait for it, unless the guess comes true
   };
   struct actions {
     std::vector<device_work> device;
@@ -70,6 +72,8 @@ public:
   actions on_cloud(std::uint32_t ticket, tensor rows);
 
   bool expects(std::uint32_t ticket) const { return device_.contains(ticket) || cloud_.contains(ticket); }
+  /// The answer to this ticket bets on a round that is not judged yet.
+  bool ahead(std::uint32_t ticket) const;
   /// Rows that the answer to this ticket must have.
   std::uint32_t rows_expected(std::uint32_t ticket) const;
 
@@ -93,6 +97,7 @@ private:
   struct cloud_ticket {
     std::uint32_t count = 0;
     rows_wanted want = rows_wanted::none;
+    std::uint32_t branch = 0;  ///< of the guess that it went ahead with; 0: of none
   };
   /// A way in which the round could end.
   struct guess_line {
@@ -102,6 +107,9 @@ private:
     draft_source reading = draft_source::fresh;
     std::uint32_t steps = 0;
     bool waits = false;  ///< for a step
+    bool likeliest = false;    ///< of all ways
+    std::uint32_t ticket = 0;  ///< of its round at the cloud; 0: not sent
+    std::optional<tensor> deep{};  ///< that round's rows, which came before the guess did
   };
 
   std::uint64_t length() const { return work_.prompt.size(); }
@@ -114,7 +122,7 @@ private:
   void choose_behind(models::wants& want, std::span<const token_id> more) const;
   engine_step device_step(std::uint32_t first, std::uint32_t last, std::uint64_t base);
   void ask_device(actions& out, device_ticket t, engine_step step);
-  void ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows);
+  std::uint32_t ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows);
   void crop(std::uint64_t length);
 
   // device_rounds.cpp: drafts, guesses, verdicts
@@ -122,16 +130,18 @@ private:
   engine_step step_of(const draft& line, std::span<const token_id> behind);
   void on_draft_step(actions& out, models::segment_result& result);
   void send_round(actions& out);
+  void send_ahead(actions& out, guess_line& g);
+  void while_waiting(actions& out);
   void guess_last(actions& out);
   void guess_bonus(actions& out, const models::choice& chosen);
-  void add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first);
+  void add_guess(actions& out, draft_source reading, std::uint32_t accepted, token_id first, bool likeliest = false);
   void step_guess(actions& out, guess_line& g);
   void on_guess_step(actions& out, std::uint32_t branch, models::segment_result& result);
   void run_head(actions& out, tensor rows);
   void on_choices(actions& out, const std::vector<models::choice>& choices);
   void emit(actions& out, const std::vector<models::choice>& choices, std::uint32_t accepted);
   void next_round(actions& out, std::uint32_t accepted, token_id pending);
-  void adopt(guess_line g);
+  void adopt(actions& out, guess_line g);
   void forget_guesses(std::uint32_t kept);
   draft_end end_for(std::uint64_t position, std::uint32_t emitted) const;
 

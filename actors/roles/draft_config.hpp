@@ -16,6 +16,8 @@ struct draft_config {
   std::uint32_t last_guesses = 2;     ///< and in place of its last, unsure one
   std::uint32_t chunk_rows = whole_prompt;  ///< positions of a prompt sent at once; 0: as the cloud suggests
   std::uint32_t chunks_in_flight = 4;
+  bool goes_on_alone = false;  ///< when the cloud stays away: the rest of an answer is drafts alone, each marked as unverified
+  bool ahead = true;  ///< the likeliest guess goes to the cloud before the round's answer is there; not in the paper
 };
 
 } // namespace virga

@@ -6,6 +6,9 @@ namespace virga {
 
 namespace {
 
+/// Going ahead pays while so many guesses come true, and while the cloud is mostly idle when a round arrives.
+constexpr double enough_true = 0.3, mostly = 0.5;
+
 /// Positions of a chunk before the cloud has said what suits it: the middle of the flat part of the curve.
 constexpr std::uint32_t first_chunk_rows = 64;
 
@@ -25,11 +28,12 @@ void draft_pace::on_draft_step(double seconds) { step_s_.add(seconds); }
 
 void draft_pace::on_round(std::uint32_t rows, const work_times& cloud) {
   cloud_.add(rows, seconds(cloud.queue_us + cloud.compute_us));
+  busy_.add(cloud.queue_us > cloud.compute_us ? 1 : 0);
 }
 
 void draft_pace::on_verdict(const draft_round& round) {
   length_.add(round.drafted, round.accepted);
-  guessed_.add(round.source != draft_source::fresh ? 1 : 0);
+  guessed_.add(round.source == draft_source::bonus_guess ? 1 : 0);
 }
 
 void draft_pace::on_link(const traffic& link) {
@@ -58,6 +62,7 @@ device_session::plan draft_pace::plan() const {
     out.most = length_.best(step * (1 - guessed_.value_or(0)), [this](std::uint32_t k) { return round_trip(k + 1); });
   auto wait = round_trip(out.most + 1);
   out.hidden_steps = step > 0 ? static_cast<std::uint32_t>(std::min(wait / step, static_cast<double>(how_.most) + 1)) : 0;
+  out.ahead = how_.ahead && guessed_.value_or(1) >= enough_true && busy_.value_or(0) < mostly;
   return out;
 }
 

@@ -34,7 +34,9 @@ public:
 private:
   draft_config how_;
   double row_bytes_;
-  moving_average step_s_, guessed_;  ///< share of rounds whose draft was a guess come true
+  moving_average step_s_;
+  moving_average guessed_;  ///< share of rounds whose draft was a bonus guess come true
+  moving_average busy_;     ///< share of rounds that waited longer at the cloud than they ran
   delay_model cloud_;
   draft_length length_;
   traffic link_{};

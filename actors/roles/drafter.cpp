@@ -128,8 +128,14 @@ void drafter_state::count_round_trip(work& w, double took_s, const work_times& c
 }
 
 void drafter_state::on_verified(work& w, std::uint32_t ticket, verified& done) {
-  w.rows_at = self->clock().now();
-  count_round_trip(w, answered(w, ticket), done.times);
+  auto took = answered(w, ticket);
+  if (w.bookkeeping.ahead(ticket)) {
+    took = 0;  // nothing waited for it yet
+  } else {
+    w.rows_at = self->clock().now();
+    took = std::min(took, std::chrono::duration<double>(w.rows_at - w.verdict_at).count());  // it may have gone ahead
+  }
+  count_round_trip(w, took, done.times);
   pace_->on_suggestion(done.chunk_rows);
   auto expected = w.bookkeeping.rows_expected(ticket);
   if (expected == 0)
@@ -162,8 +168,9 @@ void drafter_state::carry(work& w, device_session::actions todo) {
 
 void drafter_state::on_verdict(work& w, const draft_round& round) {
   pace_->on_verdict(round);
+  auto since = std::max(w.rows_at, w.verdict_at);
   w.verdict_at = self->clock().now();
-  w.end.verdict_us += microseconds(w.verdict_at - w.rows_at);
+  w.end.verdict_us += microseconds(w.verdict_at - since);
   if (options.config.draft.most > 0 && w.end.drafts.size() < limits::draft_rounds)
     w.end.drafts.push_back(round);
 }
@@ -180,7 +187,7 @@ void drafter_state::ask_cloud(work& w, device_session::cloud_work& todo) {
   if (!rows)
     return give_up(w, to_failure(rows.error()));
   todo.ask.rows = std::move(*rows);
-  if (w.verdict_at != time_point{})  // a round's, no chunk of the prompt
+  if (w.verdict_at != time_point{} && !todo.ahead)  // a round's that the answer waits for, no chunk of the prompt
     w.end.draft_us += microseconds(self->clock().now() - w.verdict_at);
   todo.ask.up_bytes_per_s = pace_->up_bytes_per_s();
   self->send(cloud, call<verify>{call_header(w, todo.ticket), std::move(todo.ask), sink{self}});

@@ -13,12 +13,6 @@ namespace {
 struct breakable : running_deployment {
   using running_deployment::running_deployment;
 
-  void chaos(const std::string& what) const {
-    std::string printed;
-    INFO(printed);
-    REQUIRE(command("chaos edge-1 --manifest " + manifest().string() + " " + what, &printed) == 0);
-  }
-
   /// The manifest's shape, with so little room for `cloud`'s pieces that its answer is still under way when it is struck.
   void settle(const std::string& strategy) const {
     chaos("--reset" + std::string(strategy == "cloud" ? " --direction down --mbit 0.1" : ""));

@@ -11,12 +11,12 @@ namespace virga::testing {
 
 using steady = std::chrono::steady_clock;
 
-/// One question at edge-1, asked by a thread of its own.
+/// One question, asked by a thread of its own.
 struct asking {
-  asking(const running_deployment& d, const std::string& strategy, const models::world::question& q)
-    : thread([this, &d, strategy, prompt = q.prompt] {
+  asking(const running_deployment& d, const std::string& strategy, const models::world::question& q, const std::string& node = "edge-1")
+    : thread([this, &d, strategy, node, prompt = q.prompt] {
         try {
-          result = d.ask("edge-1", strategy, prompt, [this](std::string_view) { ++pieces; });
+          result = d.ask(node, strategy, prompt, [this](std::string_view) { ++pieces; });
         } catch (const std::exception& e) {
           error = e.what();
         }

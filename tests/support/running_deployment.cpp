@@ -36,8 +36,14 @@ std::string demo_manifest(const std::string& name, std::uint16_t link_port) {
 
 } // namespace
 
-running_deployment::running_deployment(const std::string& name, std::uint16_t link_port) {
-  scratch_.write("manifest.yaml", demo_manifest(name, link_port));
+running_deployment::running_deployment(const std::string& name, std::uint16_t link_port, const std::vector<change>& changes) {
+  auto text = demo_manifest(name, link_port);
+  for (auto& [from, to] : changes) {
+    if (text.find(from) == std::string::npos)
+      throw std::runtime_error("the demo's manifest has no \"" + from + "\"");
+    text = replaced(text, from, to);
+  }
+  scratch_.write("manifest.yaml", text);
   ::setenv("XDG_RUNTIME_DIR", scratch_.path.c_str(), 1);
   ::setenv("XDG_STATE_HOME", scratch_.path.c_str(), 1);
   dir_ = deploy::run_dir_of(name);
@@ -67,6 +73,12 @@ int running_deployment::command(const std::string& arguments, std::string* print
   if (printed != nullptr)
     *printed = all;
   return WEXITSTATUS(::pclose(pipe));
+}
+
+void running_deployment::chaos(const std::string& what) const {
+  std::string printed;
+  if (command("chaos edge-1 --manifest " + manifest().string() + " " + what, &printed) != 0)
+    throw std::runtime_error("chaos " + what + ": " + printed);
 }
 
 std::uint16_t running_deployment::api_port(const std::string& node) const {

@@ -12,14 +12,19 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace virga::testing {
 
 class running_deployment {
 public:
+  /// A text of the demo's manifest and what stands there instead.
+  using change = std::pair<std::string, std::string>;
+
   /// @param name of the deployment @param link_port where the cloud listens; gateways take any free port
   /// @throws std::runtime_error with what the command printed
-  running_deployment(const std::string& name, std::uint16_t link_port);
+  running_deployment(const std::string& name, std::uint16_t link_port, const std::vector<change>& changes = {});
   ~running_deployment();
 
   std::uint16_t api_port(const std::string& node) const;
@@ -38,6 +43,9 @@ public:
 
   /// `virga ARGUMENTS`; @returns its exit code, its output in `printed`
   int command(const std::string& arguments, std::string* printed = nullptr) const;
+
+  /// `virga chaos edge-1 WHAT`. @throws std::runtime_error with what the command printed
+  void chaos(const std::string& what) const;
 
   const deploy::run_dir& dir() const { return dir_; }
   std::filesystem::path manifest() const { return scratch_.path / "manifest.yaml"; }
