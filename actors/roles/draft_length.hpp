@@ -20,7 +20,8 @@ public:
   /// @param most tokens of one draft, ever
   explicit draft_length(std::uint32_t most);
 
-  /// A round ended: the first `accepted` of `drafted` tokens stood.
+  /// A round ended: the first `accepted` of `drafted` tokens stood. What it did not try is slowly forgotten, or a bad time at the
+  /// beginning would end drafting for good.
   void add(std::uint32_t drafted, std::uint32_t accepted);
 
   /// The chance that token `position` (from 1) of a draft stands when those before it do. Positions that were never

@@ -12,10 +12,12 @@ public:
   explicit moving_average(double past = 0.8) : past_(past) {}
 
   /// Samples that are not finite, or negative, are ignored: clocks and rates have no such values.
-  void add(double sample) {
+  void add(double sample) { add(sample, past_); }
+  /// With another weight on the past.
+  void add(double sample, double past) {
     if (!std::isfinite(sample) || sample < 0)
       return;
-    value_ = value_ ? past_ * *value_ + (1 - past_) * sample : sample;
+    value_ = value_ ? past * *value_ + (1 - past) * sample : sample;
   }
 
   bool empty() const { return !value_; }

@@ -183,7 +183,22 @@ TEST_CASE("expected tokens follow the acceptance of each position", "[actors][ha
   CHECK(d.expected_tokens(1) == Approx(2));
   CHECK(d.expected_tokens(2) == Approx(2 + d.acceptance(2)));
   d.add(0, 0);
-  CHECK(d.acceptance(1) == Approx(1));
+  CHECK(d.acceptance(1) == Approx(1).margin(0.001));
+}
+
+TEST_CASE("a first token that falls does not end drafting, and drafting that was given up is tried again", "[actors][hat]") {
+  auto flat = [](std::uint32_t) { return 0.030; };
+  draft_length d(6);
+  d.add(6, 0);
+  CHECK(d.best(0.010, flat) > 0);
+  for (int i = 0; i < 100; ++i)
+    d.add(1, 0);
+  REQUIRE(d.best(0.010, flat) == 0);
+  int rounds = 0;
+  for (; d.best(0.010, flat) == 0 && rounds < 1000; ++rounds)
+    d.add(0, 0);
+  CHECK(rounds > 50);
+  CHECK(rounds < 500);
 }
 
 TEST_CASE("the best length is the one with the most tokens per second", "[actors][hat]") {
