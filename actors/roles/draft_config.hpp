@@ -15,7 +15,7 @@ struct draft_config {
   std::uint32_t bonus_guesses = 2;    ///< continuations tried while the cloud verifies: for the token behind the draft
   std::uint32_t last_guesses = 2;     ///< and in place of its last, unsure one
   std::uint32_t chunk_rows = whole_prompt;  ///< positions of a prompt sent at once; 0: as the cloud suggests
-  std::uint32_t chunks_in_flight = 4;
+  std::uint32_t chunks_in_flight = 8;  ///< one on the uplink, the others in the cloud's pipeline stages and on their way back
   bool goes_on_alone = false;  ///< when the cloud stays away: the rest of an answer is drafts alone, each marked as unverified
   bool ahead = true;  ///< the likeliest guess goes to the cloud before the round's answer is there; not in the paper
 };
