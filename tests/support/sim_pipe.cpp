@@ -140,9 +140,8 @@ std::size_t sim_pipe::write(side s, std::uint64_t attachment, std::uint64_t conn
   byte_buffer data{bytes.begin(), bytes.end()};
   if (tap_)
     tap_(s, data);
-  auto on_line = shape_.bytes_per_s == 0
-                   ? caf::timespan{0}
-                   : caf::timespan{static_cast<std::int64_t>(bytes.size() * 1'000'000'000 / shape_.bytes_per_s)};
+  auto rate = s == acceptor && shape_.down_bytes_per_s > 0 ? shape_.down_bytes_per_s : shape_.bytes_per_s;
+  auto on_line = rate == 0 ? caf::timespan{0} : caf::timespan{static_cast<std::int64_t>(bytes.size() * 1'000'000'000 / rate)};
   e.line_free = std::max(e.line_free, now()) + on_line;
   auto jitter = shape_.jitter.count() == 0
                   ? caf::timespan{0}

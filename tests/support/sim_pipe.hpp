@@ -19,6 +19,7 @@ struct pipe_shape {
   caf::timespan delay = std::chrono::milliseconds(5);  ///< one way
   caf::timespan jitter{0};                             ///< added to the delay, up to this much
   std::uint64_t bytes_per_s = 0;                       ///< each way; 0: unlimited
+  std::uint64_t down_bytes_per_s = 0;                  ///< from the acceptor to the dialer; 0: as the other way
 };
 
 /// Must outlive its actor system's last event; shared by both ends.
