@@ -138,7 +138,7 @@ std::string text_event(const answer_head& h, const choice_text& piece, std::size
   json::value delta = h.chat ? json::value(json::object{{"content", text}}) : json::value(text);
   auto chunk = chunk_object(h, piece.index, std::move(delta), logprobs_value(h, piece, offset), nullptr);
   if (piece.unverified)
-    chunk["virga"] = json::object{{"unverified", true}};
+    chunk["choices"].get_array()[0].get_object()["virga"] = json::object{{"unverified", true}};
   return event(chunk);
 }
 

@@ -75,9 +75,9 @@ TEST_CASE("doubles are written as people write them", "[actors][gateway]") {
 TEST_CASE("what was said without the cloud is marked in its piece and counted at the end", "[actors][gateway]") {
   std::size_t offset = 0;
   auto sure = json::parse(events(piece(head(true), "a")).at(0));
-  CHECK_FALSE(sure.as_object().contains("virga"));
+  CHECK_FALSE(sure.at("choices").at(0).as_object().contains("virga"));
   auto unsure = json::parse(events(text_event(head(true), {0, "a", {}, true}, offset)).at(0));
-  CHECK(unsure.at("virga").at("unverified").as_bool());
+  CHECK(unsure.at("choices").at(0).at("virga").at("unverified").as_bool());
   auto r = report();
   CHECK_FALSE(json::parse(whole(head(true), "a", r)).at("virga").as_object().contains("unverified_tokens"));
   r.result.unverified_tokens = 7;

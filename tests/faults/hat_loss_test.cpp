@@ -15,6 +15,9 @@ using namespace virga::testing;
 
 namespace {
 
+/// An answer takes a few round trips: longer ones, so that it is still under way when it is struck.
+constexpr auto slowly = "--latency-ms 100";
+
 std::vector<std::string> words(const std::string& text) {
   std::istringstream in(text);
   return {std::istream_iterator<std::string>(in), {}};
@@ -57,6 +60,7 @@ TEST_CASE("a cloud that dies under hat is replayed to, or its loss is told in ti
   auto undisturbed = d.ask("edge-1", "hat", q.prompt).text;
   for (int pieces : {0, 1, 4}) {
     INFO("after " << pieces << " pieces");
+    d.chaos(slowly);
     asking a{d, "hat", q};
     REQUIRE(a.await_pieces(pieces));
     auto struck = steady::now();
@@ -67,6 +71,7 @@ TEST_CASE("a cloud that dies under hat is replayed to, or its loss is told in ti
     else
       CHECK_THAT(a.error, Catch::Matchers::Contains("verifier"));
     CHECK(a.ended - struck < 6s);
+    d.chaos("--reset");
     CHECK(text_within(d, "edge-1", q.prompt, 20s) == undisturbed);
   }
 }
@@ -81,6 +86,7 @@ TEST_CASE("a link that breaks, narrows or stalls under hat changes no text", "[f
   for (auto& [what, one_placement] : strikes)
     for (int pieces : {0, 1, 4}) {
       INFO(what << " after " << pieces << " pieces");
+      d.chaos(slowly);
       asking a{d, "hat", q};
       REQUIRE(a.await_pieces(pieces));
       d.chaos(what);
@@ -117,6 +123,7 @@ TEST_CASE("in a long outage hat ends with an error, or goes on with drafts that 
     auto& q = d.long_question(0);
     auto undisturbed = d.ask("edge-1", "hat", q.prompt);
     CHECK(undisturbed.unverified_tokens == 0);
+    d.chaos(slowly);
     asking a{d, "hat", q};
     REQUIRE(a.await_pieces(3));
     d.chaos("--partition on");
