@@ -7,9 +7,6 @@ namespace virga {
 
 namespace {
 
-/// The bridge falls behind while nothing is drafted; so many rows are worth a step of their own.
-constexpr std::uint32_t lag_rows = 32;
-
 bool is_stop(const std::vector<token_id>& stop, token_id id) { return std::ranges::find(stop, id) != stop.end(); }
 
 } // namespace

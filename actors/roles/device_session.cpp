@@ -68,7 +68,7 @@ void device_session::on_input(actions& out, const device_ticket& t, tensor rows)
   }
   ask_cloud(out, {t.count, ends ? rows_wanted::last : rows_wanted::none}, base, std::move(rows));
   next_chunk(out);  // before the bridge: the cloud waits for it
-  if (drafting())
+  if (drafting() && lag_.rows >= lag_rows)
     run_bridge(out, false);  // no guesses yet: the first token waits for nothing
 }
 

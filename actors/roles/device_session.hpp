@@ -88,6 +88,9 @@ public:
   const std::vector<token_id>& committed() const { return work_.prompt; }
 
 private:
+  /// The bridge falls behind while nothing is drafted; so many rows are worth a step of their own.
+  static constexpr std::uint32_t lag_rows = 32;
+
   enum class kind : std::uint8_t { input, bridge, draft_step, guess_step, head };
   struct device_ticket {
     kind what = kind::input;
