@@ -169,7 +169,7 @@ models::choice cost_shard::choose(const row& r, std::uint32_t alternatives) cons
   if (r.depth != adapted)
     return c;
   auto part = chance(r.history, 2);
-  c.confidence = chance(r.history, 1) < opt_.sure_share ? 0.6 + 0.4 * part : 0.1 + 0.5 * part;
+  c.confidence = chance(r.history, 1) < opt_.sure_share ? opt_.sure_least + (1 - opt_.sure_least) * part : 0.1 + 0.5 * part;
   c.logprob = std::log(c.confidence);
   const auto target = c.id;
   bool told = chance(r.history, 3) < c.confidence;

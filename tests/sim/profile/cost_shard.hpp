@@ -30,6 +30,7 @@ struct cost_options {
   std::uint32_t model_layers = 0;
   std::uint32_t row_bytes = 0;  ///< as f32
   double sure_share = 0.5;
+  double sure_least = 0.6;        ///< of the probability of a sure token, which is evenly in [it, 1)
   std::shared_ptr<step_meter> meter = std::make_shared<step_meter>();
 };
 

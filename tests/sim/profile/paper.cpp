@@ -10,7 +10,7 @@ constexpr double of_bandwidth = 0.8, of_flops = 0.5;
 
 stage_cost cost_of(const hardware& on, double parameters, double kv_layers, const decoder_model& m) {
   auto bytes_per_s = on.bytes_per_s * of_bandwidth;
-  return {2 * parameters / bytes_per_s, 2 * parameters / (on.flops * of_flops), kv_layers * m.kv_bytes() / bytes_per_s};
+  return {0, 2 * parameters / bytes_per_s, 2 * parameters / (on.flops * of_flops), kv_layers * m.kv_bytes() / bytes_per_s};
 }
 
 double sure_share(double tokens_a_round) {
@@ -19,7 +19,7 @@ double sure_share(double tokens_a_round) {
 }
 
 const char* name_of(method m) {
-  constexpr const char* names[method_count]{"U-shape", "U-Sarathi", "+ chunking", "+ speculation", "+ both", "HAT"};
+  constexpr const char* names[method_count]{"U-shape", "U-Sarathi", "+ chunking", "+ speculation", "+ both", "HAT", "HAT, ahead"};
   return names[static_cast<std::size_t>(m)];
 }
 
@@ -29,9 +29,9 @@ const char* name_of(method m) {
 const std::vector<paper_profile>& paper_profiles() {
   static const std::vector<paper_profile> all{
     {"SpecBench, Vicuna-7B", vicuna_7b, {{2.0 / 3, 120, 0.5}, {1.0 / 3, 813.6, 0.219}}, 6, 2.06, 6.8,
-     {{655.6, 52.3}, {609.2, 0}, {384.0, 39.4}, {655.3, 38.3}, {384.3, 30.6}, {384.2, 26.4}}},
+     {{655.6, 52.3}, {609.2, 0}, {384.0, 39.4}, {655.3, 38.3}, {384.3, 30.6}, {384.2, 26.4}, {0, 0}}},
     {"CNN/DM, Vicuna-13B", vicuna_13b, {{1, 1036.6, 0.526}}, 4, 1.98, 12.4,
-     {{1989.0, 128.1}, {1750.6, 0}, {1038.7, 74.2}, {0, 0}, {1039.1, 49.3}, {1039.9, 43.5}}}};
+     {{1989.0, 128.1}, {1750.6, 0}, {1038.7, 74.2}, {0, 0}, {1039.1, 49.3}, {1039.9, 43.5}, {0, 0}}}};
   return all;
 }
 

@@ -37,11 +37,12 @@ inline constexpr decoder_model vicuna_7b{32, 2, 4096, 11'008}, vicuna_13b{40, 3,
 
 /// Seconds of a step that passes the stage.
 struct stage_cost {
+  double base_s = 0;      ///< always
   double weights_s = 0;   ///< at least
   double row_s = 0;       ///< for each row, if that is more
   double position_s = 0;  ///< and for each cached position that a segment looks at
   double of(double rows, double positions = 0) const {
-    return std::max(weights_s, rows * row_s) + positions * position_s;
+    return base_s + std::max(weights_s, rows * row_s) + positions * position_s;
   }
 };
 
@@ -75,8 +76,9 @@ struct paper_profile {
 ///   speculative          `hat` without guesses, the prompt whole
 ///   chunked_speculative  both
 ///   hat                  both, with guesses while the cloud verifies
-enum class method : std::uint8_t { u_shape, u_sarathi, chunked, speculative, chunked_speculative, hat };
-inline constexpr std::size_t method_count = 6;
+///   ahead                and the likeliest guess goes to the cloud before the answer is there: virga's default, not the paper's
+enum class method : std::uint8_t { u_shape, u_sarathi, chunked, speculative, chunked_speculative, hat, ahead };
+inline constexpr std::size_t method_count = 7;
 const char* name_of(method m);
 
 /// Headline reductions against the baselines: of TTFT, and of TBT.

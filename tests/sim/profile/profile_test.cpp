@@ -69,7 +69,7 @@ TEST_CASE("on the paper's profile chunks bring the first token sooner, drafts an
   std::array<figures, method_count> of;
   for (std::size_t m = 0; m < method_count; ++m)
     of[m] = run(small(static_cast<method>(m)));
-  auto& [u_shape, u_sarathi, chunked, speculative, both, hat] = of;
+  auto& [u_shape, u_sarathi, chunked, speculative, both, hat, ahead] = of;
   CHECK(chunked.ttft < 0.9 * u_shape.ttft);
   CHECK(hat.ttft < u_shape.ttft);
   CHECK(hat.ttft < u_sarathi.ttft);
@@ -78,9 +78,10 @@ TEST_CASE("on the paper's profile chunks bring the first token sooner, drafts an
   CHECK(both.tbt < speculative.tbt);
   CHECK(hat.tbt < both.tbt);
   CHECK(hat.guessed > 0.3);
+  CHECK(ahead.tbt < both.tbt);
   for (auto& f : of) {
     CHECK(f.ttft > f.ttft_floor);
-    CHECK(f.tbt > f.tbt_floor);
+    CHECK((&f == &ahead || f.tbt > f.tbt_floor));  // whose rounds overlap
   }
   CHECK(both.tokens_a_round > 1.4);
 }

@@ -33,7 +33,7 @@ void print_row(std::ostream& out, const run_figures& r) {
   auto& f = r.found;
   print_line(out,
              {name_of(r.options.how), told(paper_of(r).ttft), fixed(f.ttft, 1), fixed(f.ttft_floor / f.ttft, 2),
-              told(paper_of(r).tbt), fixed(f.tbt, 1), fixed(f.tbt_floor / f.tbt, 2), told(f.tokens_a_round),
+              told(paper_of(r).tbt), fixed(f.tbt, 1), r.options.how == method::ahead ? "-" : fixed(f.tbt_floor / f.tbt, 2), told(f.tokens_a_round),
               fixed(f.guessed, 2), fixed(f.batch_ms, 1) + " (" + fixed(f.batch_sd, 1) + "), " + fixed(f.batch_rows, 1),
               fixed(f.busy, 2), fixed(f.load, 2)});
 }

@@ -63,7 +63,10 @@ world::world(world_options o)
     auto up = wifi_up_least + (wifi_up_most - wifi_up_least) * evenly(random_);
     shapes_.emplace_back(up, up + wifi_down_more);
   }
-  plan_requests();
+  if (options.bed)
+    cores_ = std::make_shared<std::vector<time_point>>(options.bed->cores);
+  else
+    plan_requests();
 }
 
 world::~world() {
@@ -114,17 +117,18 @@ void world::await(const std::function<bool(const std::string& name, const node_s
     }
 }
 
-void world::run_all() {
+void world::bring_up() {
   for (std::uint32_t i = 0; i < options.devices; ++i) {
     pipe_shape shape;
-    shape.delay = std::chrono::microseconds(static_cast<std::int64_t>(wifi_rtt_s / 2 * 1e6));
-    shape.bytes_per_s = static_cast<std::uint64_t>(shapes_[i].first);
-    shape.down_bytes_per_s = static_cast<std::uint64_t>(shapes_[i].second);
+    auto rtt_s = options.bed ? options.bed->rtt_s : wifi_rtt_s;
+    shape.delay = std::chrono::microseconds(static_cast<std::int64_t>(rtt_s / 2 * 1e6));
+    shape.bytes_per_s = options.bed ? 0 : static_cast<std::uint64_t>(shapes_[i].first);
+    shape.down_bytes_per_s = options.bed ? 0 : static_cast<std::uint64_t>(shapes_[i].second);
     pipes_[device_name(i)] =
       std::make_shared<sim_pipe>(sys, device_name(i), cloud_name(i % options.clouds), shape, random_());
   }
   for (std::uint32_t c = 0; c < options.clouds; ++c) {
-    for (std::uint32_t p = 0; p < pipeline_stages; ++p)
+    for (std::uint32_t p = 0; p < pipeline_stages && !options.bed; ++p)
       start(stage_config(c, p));
     start(cloud_config(c));
   }
@@ -134,6 +138,16 @@ void world::run_all() {
   await([](auto&, auto& s) { return s.kind != "edge" || !s.strategies.empty(); });
   for (std::uint32_t i = 0; i < options.devices; ++i)
     doors_[i] = sim::ask<node_stubs>(nodes_.at(device_name(i)), roles_atom::value)->sessions;
+}
+
+void world::run_all() {
+  bring_up();
+  options.bed ? ask_in_blocks() : ask_in_time();
+  if (!advance_until([this] { return open_ == 0; }, answer_limit))
+    throw std::runtime_error(std::to_string(open_) + " requests have no answer after an hour of virtual time");
+}
+
+void world::ask_in_time() {
   auto began = now();
   auto at = [&](double s) { return began + std::chrono::nanoseconds(static_cast<std::int64_t>(s * 1e9)); };
   bool warm = false;
@@ -145,14 +159,27 @@ void world::run_all() {
         m->reset();
     }
     advance(at(requests[i].at_s) - now());
-    ask(i);
+    ask(i, pick_device());
   }
   advance(std::max<caf::timespan>(at(options.warm_s + options.measured_s) - now(), 0s));
   window_s = options.measured_s;
   for (auto& m : stages)
     m = std::make_shared<step_meter>(*m);  // what comes later does not count
-  if (!advance_until([this] { return open_ == 0; }, answer_limit))
-    throw std::runtime_error(std::to_string(open_) + " requests have no answer after an hour of virtual time");
+}
+
+/// The first block warms up.
+void world::ask_in_blocks() {
+  for (std::uint32_t block = 0; block <= options.blocks; ++block) {
+    for (std::uint32_t d = 0; d < options.devices; ++d) {
+      auto& r = requests.emplace_back();
+      r.at_s = block == 0 ? -1 : options.warm_s;
+      r.prompt_tokens = options.prompt_tokens;
+      ask(requests.size() - 1, d);
+    }
+    if (!advance_until([this] { return open_ == 0; }, answer_limit))
+      return;
+  }
+  window_s = 1;
 }
 
 // -- clients ----------------------------------------------------------------------------------------------------------
@@ -166,9 +193,9 @@ std::uint32_t world::pick_device() {
   return 0;
 }
 
-void world::ask(std::size_t number) {
+void world::ask(std::size_t number, std::uint32_t device) {
   auto& r = requests[number];
-  r.device = pick_device();
+  r.device = device;
   ++busy_[r.device];
   r.sent = now();
   ++open_;

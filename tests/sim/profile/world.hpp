@@ -11,9 +11,19 @@
 #include "tests/support/sim_system.hpp"
 
 #include <map>
+#include <optional>
 #include <random>
 
 namespace virga::testing {
+
+/// A deployment that was measured, in the place of the paper's: one cloud node that holds the middle, links without a rate.
+struct testbed {
+  std::vector<stage_cost> device;  ///< embedding, first layers, adapter, head
+  stage_cost cloud;
+  double rtt_s = 0;                ///< with what the software on the path takes
+  double sure_share = 0, sure_least = 0.6;
+  std::uint32_t cores = 2;         ///< that all engines share
+};
 
 struct world_options {
   paper_profile profile;
@@ -24,6 +34,9 @@ struct world_options {
   double requests_per_s = 0;            ///< of all devices; 0: the profile's
   std::uint64_t seed = 1;
   caf::timespan heartbeat = std::chrono::milliseconds(500);
+  std::optional<testbed> bed;
+  std::uint32_t blocks = 0;           ///< with a testbed: so many times every device asks at once, the next time after the last answer
+  std::uint32_t prompt_tokens = 16;   ///< of these
 
   double rate() const { return requests_per_s > 0 ? requests_per_s : profile.requests_per_s; }
   bool drafts() const { return how >= method::speculative; }
@@ -69,15 +82,18 @@ public:
 
 private:
   role_config verifier_role() const;
-  node_config cloud_config(std::uint32_t cloud) const;
+  node_config cloud_config(std::uint32_t cloud);
   node_config stage_config(std::uint32_t cloud, std::uint32_t part);
-  node_config device_config(std::uint32_t device) const;
-  engine_config engine_of(const std::string& name, cost_options costs) const;
+  node_config device_config(std::uint32_t device);
+  engine_config engine_of(const std::string& name, cost_options costs);
   void start(node_config config);
   void await(const std::function<bool(const std::string& name, const node_status&)>& up);
   void plan_requests();
   std::uint32_t pick_device();
-  void ask(std::size_t number);
+  void ask(std::size_t number, std::uint32_t device);
+  void bring_up();
+  void ask_in_time();
+  void ask_in_blocks();
   void hear(answer& a);
 
   std::mt19937_64 random_;
@@ -92,6 +108,7 @@ private:
   std::map<std::uint32_t, stub_of<session_host>> doors_;  ///< by device
   sink listener_;
   std::size_t open_ = 0;
+  std::shared_ptr<std::vector<time_point>> cores_;          ///< when each is free
 };
 
 std::string device_name(std::uint32_t device);

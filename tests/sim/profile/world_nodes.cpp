@@ -55,6 +55,12 @@ stage_cost part_cost(const decoder_model& m, std::uint32_t part) {
 
 std::vector<stage_cost> world::device_costs(std::uint32_t device) const {
   auto& m = options.profile.model;
+  if (options.bed) {
+    auto all = options.bed->device;
+    if (!options.drafts())
+      all.erase(all.begin() + 2);
+    return all;
+  }
   auto& on = is_orin(device) ? orin : xavier;
   std::vector<stage_cost> out{{}, cost_of(on, m.device_layers * m.layer_parameters(), m.device_layers, m)};
   if (options.drafts())
@@ -63,15 +69,21 @@ std::vector<stage_cost> world::device_costs(std::uint32_t device) const {
   return out;
 }
 
-engine_config world::engine_of(const std::string& name, cost_options costs) const {
+engine_config world::engine_of(const std::string& name, cost_options costs) {
   costs.model_layers = options.profile.model.layers;
   costs.row_bytes = options.profile.model.row_bytes();
-  costs.sure_share = sure_share(options.profile.tokens_a_round);
+  costs.sure_share = options.bed ? options.bed->sure_share : sure_share(options.profile.tokens_a_round);
+  costs.sure_least = options.bed ? options.bed->sure_least : costs.sure_least;
   engine_config c;
   c.name = name;
   c.detached = false;
-  c.charge = [meter = costs.meter](std::uint64_t) {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(meter->charge() * 1e9));
+  c.charge = [this, meter = costs.meter](std::uint64_t) {
+    auto takes = std::chrono::nanoseconds(static_cast<std::int64_t>(meter->charge() * 1e9));
+    if (!cores_)
+      return takes;
+    auto core = std::ranges::min_element(*cores_);
+    *core = std::max(*core, now()) + takes;
+    return std::chrono::nanoseconds(*core - now());
   };
   c.make = [costs = std::move(costs)] { return std::make_unique<cost_shard>(costs); };
   return c;
@@ -92,10 +104,17 @@ role_config world::verifier_role() const {
   return r;
 }
 
-node_config world::cloud_config(std::uint32_t cloud) const {
+node_config world::cloud_config(std::uint32_t cloud) {
   auto c = node_of(cloud_name(cloud), node_kind::cloud);
   auto r = verifier_role();
-  for (std::uint32_t p = 0; p < pipeline_stages; ++p) {
+  if (options.bed) {
+    cost_options costs;
+    costs.stages = {{stage_kind::layers, r.first_layer, r.last_layer}};
+    costs.costs = {options.bed->cloud};
+    c.engines.push_back(engine_of("middle", std::move(costs)));
+    r.engine = "middle";
+  }
+  for (std::uint32_t p = 0; p < pipeline_stages && !options.bed; ++p) {
     auto [first, last] = layers_of(options.profile.model, p);
     r.parts.push_back({{part_name(cloud, p)}, first, last});
     c.neighbours.push_back({part_name(cloud, p), true, "", port_of(cloud, p)});
@@ -125,7 +144,7 @@ node_config world::stage_config(std::uint32_t cloud, std::uint32_t part) {
   return c;
 }
 
-node_config world::device_config(std::uint32_t device) const {
+node_config world::device_config(std::uint32_t device) {
   auto c = node_of(device_name(device), node_kind::edge);
   auto& m = options.profile.model;
   cost_options costs;
@@ -143,8 +162,9 @@ node_config world::device_config(std::uint32_t device) const {
   r.stage_count = static_cast<std::uint32_t>(costs.stages.size());
   r.input_stages = 2;
   r.draft.most = options.drafts() ? 6 : 0;
+  r.draft.ahead = options.how == method::ahead || options.bed;
   r.draft.chunk_rows = options.chunks() ? 0 : whole_prompt;
-  if (options.how != method::hat)
+  if (options.how < method::hat)
     r.draft.bonus_guesses = r.draft.last_guesses = 0;
   c.engines.push_back(engine_of("device", std::move(costs)));
   c.roles.push_back(std::move(r));
