@@ -41,7 +41,8 @@ std::vector<row> read(const std::string& file) {
   std::stringstream text;
   text << in.rdbuf();
   std::vector<row> out;
-  for (auto& v : json::parse(text.str()).at("rows").as_array()) {
+  const auto all = json::parse(text.str());
+  for (auto& v : all.at("rows").as_array()) {
     auto& o = v.as_object();
     auto number = [&](const char* key) { return o.contains(key) ? o.at(key).to_number<double>() : 0; };
     out.push_back({std::string(o.at("strategy").as_string()), static_cast<std::uint32_t>(number("devices")), number("rtt_ms"),
