@@ -54,7 +54,7 @@ void device_session::on_draft_step(actions& out, models::segment_result& result)
 void device_session::send_round(actions& out) {
   auto& d = *current_;
   verified_ = false;
-  ask_cloud(out, {d.drafted() + 1, d.drafted() > 0 ? rows_wanted::all : rows_wanted::last}, d.base(), d.rows());
+  round_ = ask_cloud(out, {d.drafted() + 1, d.drafted() > 0 ? rows_wanted::all : rows_wanted::last}, d.base(), d.rows());
   if (drafting())
     while_waiting(out);
 }
@@ -119,7 +119,7 @@ void device_session::add_guess(actions& out, draft_source reading, std::uint32_t
 }
 
 void device_session::step_guess(actions& out, guess_line& g) {
-  if (g.steps >= plan_.hidden_steps || !g.line.next())
+  if (g.steps >= plan_.hidden_steps || plan_.due || !g.line.next())
     return;
   auto drafts = std::span(current_->tokens()).subspan(1, g.accepted);
   std::vector<token_id> behind(drafts.begin(), drafts.end());
@@ -225,6 +225,7 @@ void device_session::adopt(actions& out, guess_line g) {
   if (g.ticket == 0)
     return draft_on(out);
   verified_ = false;
+  round_ = g.ticket;
   if (g.deep)
     run_head(out, std::move(*g.deep));
   while_waiting(out);

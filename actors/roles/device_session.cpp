@@ -66,7 +66,7 @@ void device_session::on_input(actions& out, const device_ticket& t, tensor rows)
     current_->on_step(some_rows(rows, rows.rows - 1, 1), nullptr);
     verified_ = false;
   }
-  ask_cloud(out, {t.count, ends ? rows_wanted::last : rows_wanted::none}, base, std::move(rows));
+  round_ = ask_cloud(out, {t.count, ends ? rows_wanted::last : rows_wanted::none}, base, std::move(rows));
   next_chunk(out);  // before the bridge: the cloud waits for it
   if (drafting() && lag_.rows >= lag_rows)
     run_bridge(out, false);  // no guesses yet: the first token waits for nothing
@@ -111,7 +111,8 @@ engine_step device_session::device_step(std::uint32_t first, std::uint32_t last,
 void device_session::ask_device(actions& out, device_ticket t, engine_step step) {
   step.drop = std::exchange(drop_, {});
   device_[++last_ticket_] = t;
-  out.device.push_back({last_ticket_, std::move(step), t.what == kind::draft_step});
+  const bool drafts = t.what == kind::draft_step, input_alone = drafts && step.last_stage == stages_.input_last;
+  out.device.push_back({last_ticket_, std::move(step), drafts, input_alone});
 }
 
 std::uint32_t device_session::ask_cloud(actions& out, cloud_ticket t, std::uint64_t base, tensor rows) {

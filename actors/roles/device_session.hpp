@@ -35,11 +35,13 @@ public:
     std::uint32_t hidden_steps = 0;  ///< draft steps that a round's waiting has time for; 0: no guesses
     std::uint32_t chunk_rows = 512;
     bool ahead = false;              ///< a guess that is complete goes to the cloud before the round's answer is there
+    bool due = false;                ///< the round's answer is so near that no further step of a guess should begin
   };
   struct device_work {
     std::uint32_t ticket = 0;  ///< from 2 on
     engine_step step;  ///< without its owner
     bool drafts = false;  ///< a step of the draft that the answer waits for
+    bool input_alone = false;  ///< the last of those, which goes through the input stages alone
   };
   struct cloud_work {
     std::uint32_t ticket = 0;
@@ -72,6 +74,8 @@ public:
   actions on_cloud(std::uint32_t ticket, tensor rows);
 
   bool expects(std::uint32_t ticket) const { return device_.contains(ticket) || cloud_.contains(ticket); }
+  /// That the answer waits for at the cloud; 0: nothing.
+  std::uint32_t round_ticket() const { return round_; }
   /// The answer to this ticket bets on a round that is not judged yet.
   bool ahead(std::uint32_t ticket) const;
   /// Rows that the answer to this ticket must have.
@@ -160,6 +164,7 @@ private:
   bool input_waits_ = false;
   std::optional<draft> current_;
   draft_source source_ = draft_source::fresh;  ///< of the current line
+  std::uint32_t round_ = 0;   ///< ticket of the current round
   bool verified_ = false;     ///< the round's deep rows are there
   std::map<std::uint32_t, guess_line> guesses_;  ///< by branch
   std::uint32_t main_ = 0, last_branch_ = 0;

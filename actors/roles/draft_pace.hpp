@@ -15,10 +15,12 @@ public:
   /// @param row_bytes of one hidden row on the wire
   draft_pace(draft_config how, std::uint64_t row_bytes);
 
-  /// One step of a draft, from its sending to its answer.
+  /// One step of a draft through the head, from its sending to its answer.
   void on_draft_step(double seconds);
-  /// One round: `rows` there, and the cloud's own times.
-  void on_round(std::uint32_t rows, const work_times& cloud);
+  /// One row through the input stages alone: what any step of theirs takes at least.
+  void on_input_step(double seconds);
+  /// One round of `rows`, `batch_rows` that ran with it at the cloud, itself included, and the cloud's own times.
+  void on_round(std::uint32_t rows, std::uint32_t batch_rows, const work_times& cloud);
   void on_verdict(const draft_round& round);
   /// The link as it is now; parts not measured are 0.
   void on_link(const traffic& link);
@@ -27,14 +29,21 @@ public:
 
   device_session::plan plan() const;
 
+  /// Whether a step that begins `since` seconds after such a round was sent would hold up its answer.
+  bool due(std::uint32_t rows, double since) const;
+
   /// Seconds from sending `rows` rows to having as many back.
   double round_trip(std::uint32_t rows) const;
   std::uint64_t up_bytes_per_s() const { return link_.up_bytes_per_s; }
 
 private:
+  std::uint32_t least_chunk() const;
+
   draft_config how_;
   double row_bytes_;
-  moving_average step_s_;
+  moving_average step_s_, input_s_;
+  double fastest_s_ = 0;    ///< what a step of a draft can take
+  moving_average others_;   ///< rows of others in a round's batch
   moving_average guessed_;  ///< share of rounds whose draft was a bonus guess come true
   moving_average busy_;     ///< share of rounds that waited longer at the cloud than they ran
   delay_model cloud_;

@@ -48,7 +48,7 @@ void drafter_state::begin(call<complete>& c) {
   // A new session does not wait for `opened`: the first rows follow at once, and order is kept on the way. A refusal comes
   // before theirs.
   if (!w.resumes) {
-    w.bookkeeping.set(pace_->plan());
+    renew_plan(w);
     carry(w, w.bookkeeping.begin(0));
   }
 }
@@ -65,6 +65,15 @@ void drafter_state::on_opened(work& w, const opened& by) {
   pace_->on_suggestion(by.chunk_rows);
   if (std::exchange(w.resumes, false))
     carry(w, w.bookkeeping.begin(by.length));
+}
+
+void drafter_state::renew_plan(work& w) {
+  auto plan = pace_->plan();
+  if (auto round = w.sent.find(w.bookkeeping.round_ticket()); round != w.sent.end()) {
+    auto since = std::chrono::duration<double>(self->clock().now() - round->second).count();
+    plan.due = pace_->due(w.bookkeeping.rows_expected(round->first), since);
+  }
+  w.bookkeeping.set(plan);
 }
 
 header drafter_state::call_header(work& w, std::uint32_t ticket) {
@@ -96,7 +105,7 @@ void drafter_state::on_answer(answer& a) {
     w.sent.erase(a.hdr.unit);  // of a guess that nobody needs any more
     return;
   }
-  w.bookkeeping.set(pace_->plan());
+  renew_plan(w);
   if (auto* why = std::get_if<failure>(&a.body))
     return give_up(w, std::move(*why));
   if (auto* by = std::get_if<opened>(&a.body))
@@ -112,6 +121,8 @@ void drafter_state::on_stepped(work& w, std::uint32_t ticket, stepped& done) {
   auto took = answered(w, ticket);
   if (w.draft_steps.erase(ticket) > 0)
     pace_->on_draft_step(took);
+  else if (w.input_steps.erase(ticket) > 0)
+    pace_->on_input_step(took);
   w.end.queue_us += done.times.queue_us;
   w.end.compute_us += done.times.compute_us;
   carry(w, w.bookkeeping.on_device(ticket, done.result));
@@ -142,7 +153,7 @@ void drafter_state::on_verified(work& w, std::uint32_t ticket, verified& done) {
     return carry(w, w.bookkeeping.on_cloud(ticket, {}));
   if (done.rows.rows != expected || done.rows.cols != options.config.hidden || done.rows.type != wire())
     return give_up(w, {ec::bad_tensor, 0, "the cloud's rows have the wrong shape or dtype"});
-  pace_->on_round(done.batch_rows > 0 ? done.batch_rows : expected, done.times);
+  pace_->on_round(expected, done.batch_rows, done.times);
   auto rows = guarded([&] { return models::converted(std::move(done.rows), options.config.compute); });
   if (!rows)
     return give_up(w, to_failure(rows.error()));
@@ -177,7 +188,9 @@ void drafter_state::on_verdict(work& w, const draft_round& round) {
 
 void drafter_state::ask_device(work& w, device_session::device_work& todo) {
   todo.step.owner = options.incarnation;
-  if (todo.drafts)
+  if (todo.input_alone)
+    w.input_steps.insert(todo.ticket);
+  else if (todo.drafts)
     w.draft_steps.insert(todo.ticket);
   self->send(model, call<engine_step>{call_header(w, todo.ticket), std::move(todo.step), sink{self}});
 }

@@ -44,7 +44,8 @@ private:
     sink reply;
     device_session bookkeeping;
     std::map<std::uint32_t, time_point> sent{};  ///< when the calls were made that are not answered yet
-    std::set<std::uint32_t> draft_steps{};       ///< of these, those that the answer waits for
+    std::set<std::uint32_t> draft_steps{};       ///< of these, steps through the head of drafts that the answer waits for
+    std::set<std::uint32_t> input_steps{};       ///< and those that take the draft's last token through the input stages alone
     outcome end{};                               ///< times, bytes and round trips so far
     time_point rows_at{}, verdict_at{};          ///< the last round's deep rows came, and its tokens were known
     traffic wire{};
@@ -59,6 +60,7 @@ private:
   void on_verdict(work& w, const draft_round& round);
   void ask_device(work& w, device_session::device_work& todo);
   void ask_cloud(work& w, device_session::cloud_work& todo);
+  void renew_plan(work& w);
   header call_header(work& w, std::uint32_t ticket);
   double answered(work& w, std::uint32_t ticket);
   void count_round_trip(work& w, double took_s, const work_times& cloud_times);
