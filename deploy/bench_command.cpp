@@ -59,7 +59,7 @@ void print_plan(const json::object& result) {
 
 void print_hat(const json::object& result) {
   std::vector<std::vector<std::string>> table{
-    {"model", "devices", "RTT", "strategy", "TTFT", "TBT", "of bound", "accept length", "facts", "tokens/s", "kB up", "kB down", "identical"}};
+    {"model", "devices", "RTT", "strategy", "TTFT", "TBT", "of bound", "accept length", "facts", "tokens/s", "kB up", "kB down", "identical", "texts changed"}};
   auto number = [](const json::object& r, const char* key, int digits, double scale = 1) {
     return r.contains(key) ? fixed(r.at(key).to_number<double>() * scale, digits) : std::string("-");
   };
@@ -71,7 +71,7 @@ void print_hat(const json::object& result) {
       table.push_back({text(r.at("model")), text(r.at("devices")), link, text(r.at("strategy")),
                        number(r, "ttft_ms", 1), number(r, "tbt_ms", 2), bound, number(r, "accept_length", 2), number(r, "fact_acceptance", 2),
                        number(r, "tokens_per_s", 0), number(r, "bytes_up", 1, 1e-3), number(r, "bytes_down", 1, 1e-3),
-                       r.at("identical").as_bool() ? "yes" : "NO"});
+                       r.at("identical").as_bool() ? "yes" : "NO", number(r, "texts_changed", 0)});
     }
   print_table(std::cout, table);
   if (result.contains("summary"))

@@ -1,5 +1,6 @@
 #include "actors/roles/chunk_planner.hpp"
 #include "actors/roles/draft_length.hpp"
+#include "actors/roles/draft_pace.hpp"
 #include "tests/support/catch.hpp"
 
 #include <limits>
@@ -216,4 +217,73 @@ TEST_CASE("the best length is the one with the most tokens per second", "[actors
     for (std::uint32_t k = 0; k <= 8; ++k)
       CHECK(d.expected_tokens(best) / (best * step + cost(best)) >= d.expected_tokens(k) / (k * step + cost(k)) - 1e-9);
   }
+}
+
+namespace {
+
+/// A device of 1 KiB rows on a link of 20 ms and 1 MB/s each way, whose cloud takes 2 ms.
+draft_pace paced(draft_config how = {.most = 6, .chunk_rows = 0}) {
+  draft_pace p(how, 1024);
+  traffic link;
+  link.rtt_us = 20'000;
+  link.up_bytes_per_s = link.down_bytes_per_s = 1'000'000;
+  p.on_link(link);
+  p.on_suggestion(16);
+  p.on_round(7, 7, {0, 2'000});
+  p.on_draft_step(0.001);
+  return p;
+}
+
+} // namespace
+
+TEST_CASE("no step of a guess begins that the answer would wait for", "[actors][hat]") {
+  auto p = paced();
+  const auto wait = p.round_trip(7);
+  CHECK(wait == Approx(0.022 + 2 * 7 * 1024e-6).epsilon(0.01));
+  CHECK_FALSE(p.due(7, 0));
+  CHECK_FALSE(p.due(7, wait - 0.0011));
+  CHECK(p.due(7, wait - 0.0009));
+  CHECK_FALSE(draft_pace({.most = 6}, 1024).due(7, 100));  // nothing is known of the cloud
+}
+
+TEST_CASE("a chunk takes the uplink at least as long as the device", "[actors][hat]") {
+  auto p = paced();
+  CHECK(p.plan().chunk_rows == 16);
+  p.on_input_step(0.050);  // in which 50 kB go up
+  CHECK(p.plan().chunk_rows == 48);
+  for (int i = 0; i < 100; ++i)
+    p.on_input_step(5);
+  CHECK(p.plan().chunk_rows == 512);
+  auto as_told = paced({.most = 6, .chunk_rows = 24});
+  as_told.on_input_step(0.050);
+  CHECK(as_told.plan().chunk_rows == 24);
+}
+
+TEST_CASE("a device that has other things to do guesses no more", "[actors][hat]") {
+  auto p = paced();
+  CHECK(p.plan().hidden_steps > 0);
+  for (int i = 0; i < 20; ++i)
+    p.on_draft_step(0.004);
+  CHECK(p.plan().hidden_steps == 0);
+  for (int i = 0; i < 20; ++i)
+    p.on_draft_step(0.001);
+  CHECK(p.plan().hidden_steps > 0);
+}
+
+TEST_CASE("a round goes ahead while guesses come true and the cloud has time", "[actors][hat]") {
+  auto p = paced();
+  CHECK(p.plan().ahead);
+  auto rounds = [&](draft_source source, work_times cloud) {
+    for (int i = 0; i < 40; ++i) {
+      p.on_verdict({6, 6, source});
+      p.on_round(7, 7, cloud);
+    }
+  };
+  rounds(draft_source::fresh, {0, 2'000});
+  CHECK_FALSE(p.plan().ahead);
+  rounds(draft_source::bonus_guess, {0, 2'000});
+  CHECK(p.plan().ahead);
+  rounds(draft_source::bonus_guess, {3'000, 2'000});  // they queue
+  CHECK_FALSE(p.plan().ahead);
+  CHECK_FALSE(paced({.most = 6, .ahead = false}).plan().ahead);
 }
