@@ -31,8 +31,10 @@ std::uint32_t plan_chunk(const delay_model& g, const chunk_view& view, const chu
     return most;
   auto multiple = std::max(limits.multiple, 1u);
   auto first = (limits.least + multiple - 1) / multiple * multiple;
+  const auto row_s = sane(view.row_bytes) / view.up_bytes_per_s, prompt = sane(view.prompt_rows);
+  const auto least_s = service(g, view, limits.rule, first);
   for (auto x = first; x < most; x += multiple)
-    if (x * sane(view.row_bytes) / view.up_bytes_per_s >= service(g, view, limits.rule, x))
+    if (x * row_s >= service(g, view, limits.rule, x) || (prompt > 0 && x * row_s * x >= prompt * least_s))
       return x;
   return most;
 }

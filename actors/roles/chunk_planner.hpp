@@ -6,6 +6,9 @@
 //   shared  X A / b = (w + g(mu + X)) / P    both spread; gives smaller chunks
 // X positions, A bytes of one row, b the uplink, w the wait before a chunk's first stage, g the time of a batch, mu the
 // rows of others in it, P the stages of the pipeline.
+// Where the cloud is the bottleneck the sentence asks for the whole prompt, and then nothing overlaps. So a chunk is never longer than what
+// gives a prompt of N positions its first token soonest there: X A / b + N / X times the cost of the least chunk is least at
+// X^2 = N (w + g / P) b / A. Ours, not the paper's.
 #pragma once
 
 #include "actors/roles/delay_model.hpp"
@@ -29,6 +32,7 @@ struct chunk_view {
   double wait_s = 0;             ///< of late chunks between arrival and their batch
   double load_rows = 0;          ///< of others in a batch
   std::uint32_t stages = 1;      ///< of the pipeline, at least 1
+  double prompt_rows = 0;        ///< positions of the whole prompt; 0: not known
 };
 
 /// The smallest chunk within the limits that takes the uplink at least as long as the cloud; `most` when none does (the

@@ -26,9 +26,9 @@ public:
 
   /// Positions of a prompt that suit a device now. One stage: in a pipeline each part says what suits it, and the
   /// largest is what suits the slowest.
-  std::uint32_t suggest(std::uint64_t row_bytes, std::uint64_t up_bytes_per_s) const {
+  std::uint32_t suggest(std::uint64_t row_bytes, std::uint64_t up_bytes_per_s, std::uint32_t prompt_rows) const {
     chunk_view view{static_cast<double>(row_bytes), static_cast<double>(up_bytes_per_s), wait_s_.value_or(0),
-                    load_rows_.value_or(0), 1};
+                    load_rows_.value_or(0), 1, static_cast<double>(prompt_rows)};
     return plan_chunk(g_, view, limits_);
   }
 

@@ -77,11 +77,11 @@ void verifier_state::open(call<open_session>& c) {
   spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
                options.node);
   auto opened_as = it == sessions_.end() ? ++last_opened_ : it->second.opened_as;
-  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from, c.body.wire, opened_as};
+  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from, c.body.wire, opened_as, c.body.prompt_tokens};
   schedule();
   reply_to(c.reply, c.hdr,
            opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens,
-                  monitor_.suggest(models::row_bytes(c.body.wire, c.body.hidden), c.body.up_bytes_per_s)});
+                  monitor_.suggest(models::row_bytes(c.body.wire, c.body.hidden), c.body.up_bytes_per_s, c.body.prompt_tokens)});
 }
 
 bool verifier_state::is_foreign(const session_id& id, const std::string& from) const {

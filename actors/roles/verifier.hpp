@@ -62,6 +62,7 @@ private:
     std::string from{};            ///< the peer that opened it: to all others it is unknown
     dtype wire = dtype::f32;       ///< of its rows in both directions
     std::uint64_t opened_as = 0;   ///< counts sessions: the highest is the newest
+    std::uint32_t prompt_rows = 0; ///< positions of its whole prompt
     std::map<std::uint32_t, std::uint32_t> steps{};  ///< unit of an engine step to unit of its round
     std::uint32_t last_step = 0;
     bool waiting() const;          ///< one of its rounds waits for memory

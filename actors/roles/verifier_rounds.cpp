@@ -182,7 +182,7 @@ std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
   h.length = r.ask.base + r.ask.rows.rows;
   h.last_unit = r.hdr.unit;
   h.last = verified{r.ask.base, std::move(*rows), r.times, done->batch_rows,
-                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s)};
+                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s, h.prompt_rows)};
   return std::nullopt;
 }
 

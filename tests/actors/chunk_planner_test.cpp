@@ -121,7 +121,7 @@ TEST_CASE("a slower uplink never gives a larger chunk, a longer wait never a sma
     for (int i = 0; i < 40; ++i)
       g.add(1 + random() % 3000, in(1e-4, 0.2));
     chunk_limits limits{16, 512, 8, round % 2 == 0 ? chunk_rule::apart : chunk_rule::shared, round % 3 == 0 ? in(0.01, 0.3) : 0};
-    chunk_view v{in(100, 20000), 1, in(0, 0.1), in(0, 200), 1 + static_cast<std::uint32_t>(random() % 5)};
+    chunk_view v{in(100, 20000), 1, in(0, 0.1), in(0, 200), 1 + static_cast<std::uint32_t>(random() % 5), random() % 2 == 0 ? 0 : in(1, 4000)};
     std::uint32_t before = 0;
     for (double rate = 1e3; rate < 1e11; rate *= 3) {
       v.up_bytes_per_s = rate;
@@ -286,4 +286,14 @@ TEST_CASE("a round goes ahead while guesses come true and the cloud has time", "
   rounds(draft_source::bonus_guess, {3'000, 2'000});  // they queue
   CHECK_FALSE(p.plan().ahead);
   CHECK_FALSE(paced({.most = 6, .ahead = false}).plan().ahead);
+}
+
+TEST_CASE("where the cloud is the bottleneck a prompt still goes up in chunks", "[actors][hat]") {
+  const auto g = affine(0.3, 0.012);
+  chunk_view v{3584, 3584 / 0.011, 0, 0, 1};  // a row travels a little faster than it is computed
+  CHECK(plan_chunk(g, v, {}) == 512);
+  v.prompt_rows = 512;
+  const auto x = plan_chunk(g, v, {});
+  for (double other : {16.0, 32.0, 256.0, 512.0})
+    CHECK(ttft(512, x, v, g) < ttft(512, other, v, g));
 }

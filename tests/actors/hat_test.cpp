@@ -25,6 +25,20 @@ open_session opening(const pair& p, dtype wire) {
   return {p.part.model_digest, p.part.first_layer, p.part.last_layer, p.part.hidden, wire, 3, 9, "test"};
 }
 
+/// A cloud with room for 128 positions of its three layers.
+shard_maker tight() {
+  auto folder = std::make_shared<models::hf::model_folder>(models::test::fixture(fixture));
+  auto page = std::uint64_t{2} * 2 * 10 * 64 * sizeof(double) * 3;  // 64 positions
+  return [=](const std::vector<stage>& stages) {
+    models::shard_options o;
+    o.compute = dtype::f64;
+    o.stages = stages;
+    if (stages.front().kind == stage_kind::layers)
+      o.kv_bytes = 2 * page;
+    return models::make_reference_shard(*folder, o);
+  };
+}
+
 } // namespace
 
 TEST_CASE("hat gives the tokens of the whole model for every cut and way to draft", "[actors][hat]") {
@@ -196,19 +210,9 @@ TEST_CASE("a verifier that has warmed up suggests chunks, and devices follow", "
 }
 
 TEST_CASE("when memory runs out the older session goes on and the newer one replays or says so", "[actors][hat]") {
-  auto folder = std::make_shared<models::hf::model_folder>(models::test::fixture(fixture));
-  auto page = std::uint64_t{2} * 2 * 10 * 64 * sizeof(double) * 3;  // 64 positions of the cloud's three layers
-  auto tight = [=](const std::vector<stage>& stages) {
-    models::shard_options o;
-    o.compute = dtype::f64;
-    o.stages = stages;
-    if (stages.front().kind == stage_kind::layers)
-      o.kv_bytes = 2 * page;
-    return models::make_reference_shard(*folder, o);
-  };
   std::vector<token_id> longer(40, 7);
   for (std::uint32_t newer_tokens : {4u, 40u}) {
-    pair p{tight, layers, 1, whole_prompt, {}, own_layers(1, layers)};
+    pair p{tight(), layers, 1, whole_prompt, {}, own_layers(1, layers)};
     p.together = true;
     auto older = p.generate(longer, 60, {}, 1), newer = p.generate(prompt, newer_tokens, {}, 2);
     p.run();
@@ -224,18 +228,8 @@ TEST_CASE("when memory runs out the older session goes on and the newer one repl
 }
 
 TEST_CASE("the newest session waits for memory until an older one ends", "[actors][hat]") {
-  auto folder = std::make_shared<models::hf::model_folder>(models::test::fixture(fixture));
-  auto page = std::uint64_t{2} * 2 * 10 * 64 * sizeof(double) * 3;
-  auto tight = [=](const std::vector<stage>& stages) {
-    models::shard_options o;
-    o.compute = dtype::f64;
-    o.stages = stages;
-    if (stages.front().kind == stage_kind::layers)
-      o.kv_bytes = 2 * page;
-    return models::make_reference_shard(*folder, o);
-  };
   for (std::uint32_t chunk : {whole_prompt, 5u}) {
-    pair p{tight, layers, 1, chunk, {}, own_layers(1, layers)};
+    pair p{tight(), layers, 1, chunk, {}, own_layers(1, layers)};
     p.together = true;
     std::vector<token_id> small(20, 7), large(70, 9);
     auto older = p.generate(small, 30, {}, 1), newer = p.generate(large, 20, {}, 2);
