@@ -41,7 +41,7 @@ void node_state::spawn_far_role(const role_config& c) {
 }
 
 void node_state::spawn_pipeline(role_entry& r, const std::string& name) {
-  pipeline_options options{r.config.first_layer, r.config.last_layer, {}, r.config.compute};
+  pipeline_options options{r.config.first_layer, r.config.last_layer, {}, r.config.compute, r.config.chunk_rows};
   for (const auto& c : r.config.parts) {
     const auto part_name = name + ", layers " + std::to_string(c.first_layer) + "-" + std::to_string(c.last_layer - 1);
     options.parts.push_back({spawn_far_part<verifier>(role::verifier, part_name, c, r), c.first_layer, c.last_layer});

@@ -2,112 +2,158 @@
 
 #include "actors/answers.hpp"
 #include "actors/guarded.hpp"
+#include "actors/roles/draft.hpp"
 #include "models/wire_rows.hpp"
+
+#include <algorithm>
 
 namespace virga {
 
+namespace {
+
+/// Of a call. A session has fewer calls than units divided by this.
+constexpr std::uint32_t pieces_most = 64;
+
+} // namespace
+
 template <class T>
 void pipeline_state::begin(call<T>& c) {
-  auto [at, fresh] = walks_.try_emplace(key_of(c.hdr));
-  if (!fresh && at->second.from != c.from)
+  auto [at, fresh] = asked_.try_emplace(key_of(c.hdr));
+  auto& a = at->second;
+  if (!fresh && a.from != c.from)
     return fail_to(c.reply, c.hdr, ec::unknown_session, "another peer has opened this session");
-  if (!fresh) {  // a repeat of a call that is still on its way
-    at->second.reply = c.reply;
+  a.reply = c.reply;
+  if (!fresh)  // a repeat of a call that is still on its way
     return;
+  a.hdr = c.hdr;
+  a.from = c.from;
+  if (auto no = prepare(a, c.body))
+    return end(at->first, std::move(*no));
+  set_out(a, std::move(c.body));
+}
+
+std::optional<failure> pipeline_state::prepare(asked&, open_session& body) const {
+  if (body.first_layer == options.first_layer && body.last_layer == options.last_layer)
+    return std::nullopt;
+  return failure{ec::model_mismatch, 0,
+                 "the device leaves layers " + std::to_string(body.first_layer) + " to " + std::to_string(body.last_layer)
+                   + " to the cloud, whose parts hold " + std::to_string(options.first_layer) + " to "
+                   + std::to_string(options.last_layer) + ": cut both from one model"};
+}
+
+std::optional<failure> pipeline_state::prepare(asked& a, verify& body) const {
+  a.base = body.base;
+  a.wire = body.rows.type;
+  auto rows = guarded([&] { return models::converted(std::move(body.rows), options.compute); });
+  if (!rows)
+    return to_failure(rows.error());
+  body.rows = std::move(*rows);
+  // To the parts the rows are as wide as they are between them; the uplink looks as much faster.
+  auto cols = body.rows.cols;
+  body.up_bytes_per_s *= models::row_bytes(options.compute, cols) / std::max<std::uint64_t>(models::row_bytes(a.wire, cols), 1);
+  return std::nullopt;
+}
+
+void pipeline_state::set_out(asked& a, open_session&& body) { set_out(a, std::variant<open_session, verify>{std::move(body)}); }
+
+/// Of all pieces but the last nothing comes back, unless every row is wanted.
+void pipeline_state::set_out(asked& a, verify&& body) {
+  const auto rows = body.rows.rows;
+  const auto most = options.chunk_rows == 0 ? rows : std::max(options.chunk_rows, (rows + pieces_most - 1) / pieces_most);
+  if (rows <= most)
+    return set_out(a, std::variant<open_session, verify>{std::move(body)});
+  for (std::uint32_t first = 0; first < rows; first += most) {
+    const auto count = std::min(most, rows - first);
+    verify piece{body.base + first, body.want, some_rows(body.rows, first, count), body.up_bytes_per_s};
+    if (first + count < rows && body.want != rows_wanted::all)
+      piece.want = rows_wanted::none;
+    set_out(a, std::variant<open_session, verify>{std::move(piece)});
   }
-  at->second.hdr = c.hdr;
-  at->second.reply = c.reply;
-  at->second.from = c.from;
-  if constexpr (std::is_same_v<T, open_session>)
-    if (c.body.first_layer != options.first_layer || c.body.last_layer != options.last_layer)
-      return end(at, failure{ec::model_mismatch, 0,
-                             "the device leaves layers " + std::to_string(c.body.first_layer) + " to "
-                               + std::to_string(c.body.last_layer) + " to the cloud, whose parts hold "
-                               + std::to_string(options.first_layer) + " to " + std::to_string(options.last_layer)
-                               + ": cut both from one model"});
-  if constexpr (std::is_same_v<T, verify>) {
-    at->second.wire = c.body.rows.type;
-    auto rows = guarded([&] { return models::converted(std::move(c.body.rows), options.compute); });
-    if (!rows)
-      return end(at, to_failure(rows.error()));
-    c.body.rows = std::move(*rows);
-    // To the parts the rows are as wide as they are between them; the uplink looks as much faster.
-    auto cols = c.body.rows.cols;
-    auto wider = models::row_bytes(options.compute, cols) / std::max<std::uint64_t>(models::row_bytes(at->second.wire, cols), 1);
-    c.body.up_bytes_per_s *= wider;
-  }
-  at->second.ask = std::move(c.body);
-  send(at->second);
+}
+
+/// The unit of a piece follows from its call's: a repeat of the call is one of the same pieces.
+void pipeline_state::set_out(asked& a, std::variant<open_session, verify> piece) {
+  walk w{a.hdr, key_of(a.hdr), std::move(piece)};
+  w.hdr.unit = a.hdr.unit * pieces_most + a.pieces++;
+  send(walks_.insert_or_assign(key_of(w.hdr), std::move(w)).first->second, a.from);
 }
 
 /// Asks the part that the walk has reached.
-void pipeline_state::send(walk& w) {
+void pipeline_state::send(walk& w, const std::string& from) {
   const auto& part = options.parts[w.part];
   if (auto* open = std::get_if<open_session>(&w.ask)) {
     auto body = *open;
     body.first_layer = part.first_layer;
     body.last_layer = part.last_layer;
     body.wire = options.compute;
-    return self->send(part.at, call<open_session>{w.hdr, std::move(body), sink{self}, w.from});
+    return self->send(part.at, call<open_session>{w.hdr, std::move(body), sink{self}, from});
   }
   auto& whole = std::get<verify>(w.ask);
   const bool last = w.part + 1 == options.parts.size();
   verify body{whole.base, last ? whole.want : rows_wanted::all, std::move(whole.rows), whole.up_bytes_per_s};
-  self->send(part.at, call<verify>{w.hdr, std::move(body), sink{self}, w.from});
+  self->send(part.at, call<verify>{w.hdr, std::move(body), sink{self}, from});
 }
 
 void pipeline_state::on_answer(answer& a) {
   auto at = walks_.find(key_of(a.hdr));
   if (at == walks_.end())
     return;
+  auto of = at->second.of;
+  auto& call = asked_.at(of);
   const bool opens = std::holds_alternative<open_session>(at->second.ask);
   if (auto* by = std::get_if<opened>(&a.body); by && opens)
-    take(at, *by);
+    take(at, call, *by);
   else if (auto* rows = std::get_if<verified>(&a.body); rows && !opens)
-    take(at, *rows);
+    take(at, call, *rows);
   else if (auto* why = std::get_if<failure>(&a.body))
-    end(at, std::move(*why));
+    end(of, std::move(*why));
   else
-    end(at, failure{ec::internal, 0, "a part of the model answered with something else"});
+    end(of, failure{ec::internal, 0, "a part of the model answered with something else"});
 }
 
-void pipeline_state::take(walk_map::iterator at, opened& by) {
-  auto& w = at->second;
-  w.length = std::min(w.length, by.length);
-  w.kv_tokens = std::min(w.kv_tokens, by.kv_tokens);
-  w.chunk_rows = std::max(w.chunk_rows, by.chunk_rows);
-  if (!next(at))
-    end(at, opened{w.length, w.kv_tokens, w.chunk_rows});
+void pipeline_state::take(walk_map::iterator at, asked& a, opened& by) {
+  a.length = std::min(a.length, by.length);
+  a.kv_tokens = std::min(a.kv_tokens, by.kv_tokens);
+  a.chunk_rows = std::max(a.chunk_rows, by.chunk_rows);
+  if (!next(at, a))
+    end(at->second.of, opened{a.length, a.kv_tokens, a.chunk_rows});
 }
 
-void pipeline_state::take(walk_map::iterator at, verified& by) {
-  auto& w = at->second;
-  w.times.queue_us += by.times.queue_us;
-  w.times.compute_us += by.times.compute_us;
-  w.batch_rows = std::max(w.batch_rows, by.batch_rows);
-  w.chunk_rows = std::max(w.chunk_rows, by.chunk_rows);
-  std::get<verify>(w.ask).rows = std::move(by.rows);
-  if (next(at))
+void pipeline_state::take(walk_map::iterator at, asked& a, verified& by) {
+  a.times.queue_us += by.times.queue_us;
+  a.times.compute_us += by.times.compute_us;
+  a.batch_rows = std::max(a.batch_rows, by.batch_rows);
+  a.chunk_rows = std::max(a.chunk_rows, by.chunk_rows);
+  std::get<verify>(at->second.ask).rows = std::move(by.rows);
+  if (next(at, a))
     return;
-  auto rows = guarded([&] { return models::converted(std::move(std::get<verify>(w.ask).rows), w.wire); });
+  const auto of = at->second.of;
+  if (auto& out = std::get<verify>(at->second.ask).rows; out.rows > 0)
+    append_rows(a.rows, out);
+  walks_.erase(at);
+  if (--a.pieces > 0)
+    return;
+  auto rows = guarded([&] { return models::converted(std::move(a.rows), a.wire); });
   if (rows)
-    end(at, verified{by.base, std::move(*rows), w.times, w.batch_rows, w.chunk_rows});
+    end(of, verified{a.base, std::move(*rows), a.times, a.batch_rows, a.chunk_rows});
   else
-    end(at, to_failure(rows.error()));
+    end(of, to_failure(rows.error()));
 }
 
 /// @returns false behind the last part
-bool pipeline_state::next(walk_map::iterator at) {
+bool pipeline_state::next(walk_map::iterator at, asked& a) {
   if (++at->second.part == options.parts.size())
     return false;
-  send(at->second);
+  send(at->second, a.from);
   return true;
 }
 
-template <class Body>
-void pipeline_state::end(walk_map::iterator at, Body body) {
+/// Pieces that are still on their way are not waited for.
+void pipeline_state::end(call_key key, answer_body body) {
+  auto at = asked_.find(key);
   reply_to(at->second.reply, at->second.hdr, std::move(body));
-  walks_.erase(at);
+  std::erase_if(walks_, [&](auto& entry) { return entry.second.of == key; });
+  asked_.erase(at);
 }
 
 void pipeline_state::close(const call<close_session>& c) {

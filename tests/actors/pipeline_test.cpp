@@ -27,6 +27,7 @@ struct passing_part {
   std::size_t closed = 0;
   std::uint64_t length = 0;
   std::optional<failure> refuse{};
+  std::uint64_t silent_from = UINT64_MAX;  ///< no answer to verifies with this base or a later one
 };
 
 verifier::behavior_type pass(std::shared_ptr<passing_part> p) {
@@ -36,9 +37,14 @@ verifier::behavior_type pass(std::shared_ptr<passing_part> p) {
           },
           [p](call<verify>& c) {
             p->asked.push_back(c.body);
+            if (c.body.base >= p->silent_from)
+              return;
             if (p->refuse)
               return reply_to(c.reply, c.hdr, *p->refuse);
-            reply_to(c.reply, c.hdr, verified{c.body.base, std::move(c.body.rows), {1, 10}});
+            auto rows = std::move(c.body.rows);
+            if (c.body.want != rows_wanted::all)
+              rows = c.body.want == rows_wanted::last ? some_rows(rows, rows.rows - 1, 1) : tensor{};
+            reply_to(c.reply, c.hdr, verified{c.body.base, std::move(rows), {1, 10}});
           },
           [p](const call<close_session>&) { ++p->closed; }};
 }
@@ -46,7 +52,7 @@ verifier::behavior_type pass(std::shared_ptr<passing_part> p) {
 /// A pipeline over two parts that hold layers 1-2 and 3-7.
 struct fixture : sim {
   fixture() {
-    pipeline_options o{1, 8, {}, dtype::f32};
+    pipeline_options o{1, 8, {}, dtype::f32, 3};
     for (auto& p : parts)
       p = std::make_shared<passing_part>();
     o.parts = {{sys.spawn(pass, parts[0]), 1, 3}, {sys.spawn(pass, parts[1]), 3, 8}};
@@ -61,8 +67,8 @@ struct fixture : sim {
     caf::anon_send(line, call<open_session>{header{{0, 1}, 1, 0, 0, role::verifier, now() + 1s}, body, me});
   }
 
-  void ask(rows_wanted want) {
-    verify body{5, want, tensor{dtype::f32, 2, 1, byte_buffer(8, std::byte{7})}};
+  void ask(rows_wanted want, std::uint32_t rows = 2) {
+    verify body{5, want, tensor{dtype::f32, rows, 1, byte_buffer(4 * rows, std::byte{7})}};
     caf::anon_send(line, call<verify>{header{{0, 1}, 1, 1, 0, role::verifier, now() + 1s}, body, me});
   }
 
@@ -140,6 +146,56 @@ TEST_CASE_METHOD(fixture, "every part but the last gives all rows, and the times
   REQUIRE(bodies<verified>(log).size() == 1);
   CHECK(bodies<verified>(log)[0].times.compute_us == 20);
   CHECK(bodies<verified>(log)[0].base == 5);
+}
+
+TEST_CASE_METHOD(fixture, "a long prompt walks in pieces, and what comes out is one answer", "[actors][pipeline]") {
+  auto want = GENERATE(rows_wanted::all, rows_wanted::last, rows_wanted::none);
+  ask(want, 8);
+  run();
+  for (auto& p : parts) {
+    REQUIRE(p->asked.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(p->asked[i].base == 5 + 3 * i);
+      CHECK(p->asked[i].rows.rows == (i < 2 ? 3 : 2));
+    }
+  }
+  CHECK(parts[1]->asked[0].want == (want == rows_wanted::all ? want : rows_wanted::none));
+  CHECK(parts[1]->asked[2].want == want);
+  REQUIRE(log->size() == 1);
+  const auto out = bodies<verified>(log).at(0);
+  CHECK(out.base == 5);
+  CHECK(out.times.compute_us == 60);
+  CHECK(out.rows.rows == (want == rows_wanted::all ? 8 : want == rows_wanted::last ? 1 : 0));
+}
+
+TEST_CASE_METHOD(fixture, "a piece goes on while the next one is still in the part before", "[actors][pipeline]") {
+  parts[0]->silent_from = 8;
+  ask(rows_wanted::last, 8);
+  run();
+  CHECK(parts[0]->asked.size() == 3);
+  REQUIRE(parts[1]->asked.size() == 1);
+  CHECK(parts[1]->asked[0].base == 5);
+  CHECK(log->empty());
+}
+
+TEST_CASE_METHOD(fixture, "a call of very many rows has no more than 64 pieces", "[actors][pipeline]") {
+  ask(rows_wanted::last, 1'000);
+  run();
+  CHECK(parts[1]->asked.size() == 63);  // of 16 rows
+  CHECK(bodies<verified>(log).at(0).rows.rows == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a piece that is refused ends its call once, and a new call is none of it", "[actors][pipeline]") {
+  parts[1]->refuse = failure{ec::stale_position, 2, "the cache holds 2 positions"};
+  ask(rows_wanted::last, 8);
+  run();
+  REQUIRE(log->size() == 1);
+  CHECK(bodies<failure>(log).at(0).code == ec::stale_position);
+  parts[1]->refuse.reset();
+  ask(rows_wanted::last, 8);
+  run();
+  CHECK(log->size() == 2);
+  CHECK(bodies<verified>(log).size() == 1);
 }
 
 TEST_CASE_METHOD(fixture, "a repeat of a call under way is answered once", "[actors][pipeline]") {

@@ -44,7 +44,7 @@ inline drafting own_layers(std::uint32_t cut, std::uint32_t layers, draft_config
 }
 
 /// One device and one cloud around a model that is cut after `cut` layers, joined by stubs. The cloud's layers lie in one
-/// engine, or, cut again before each of `cuts`, in several behind a pipeline.
+/// engine, or, cut again before each of `cuts`, in several behind a pipeline that sends two rows at once.
 struct pair : sim {
   pair(const shard_maker& make, std::uint32_t layers, std::uint32_t cut, std::uint32_t chunk,
        std::vector<std::uint32_t> cuts = {}, drafting drafts = {}) {
@@ -64,7 +64,7 @@ struct pair : sim {
     if (parts.size() == 1)
       aim(verifier_stub, verifier{verify}, 11);
     else
-      aim(verifier_stub, verifier{sys.spawn(make_pipeline, pipeline_options{cut, layers, parts, part.compute})}, 10);
+      aim(verifier_stub, verifier{sys.spawn(make_pipeline, pipeline_options{cut, layers, parts, part.compute, 2})}, 10);
 
     auto device_part = part;
     auto stages = device_stages(cut);
