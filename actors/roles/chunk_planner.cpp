@@ -1,6 +1,7 @@
 #include "actors/roles/chunk_planner.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace virga {
 
@@ -32,11 +33,15 @@ std::uint32_t plan_chunk(const delay_model& g, const chunk_view& view, const chu
   auto multiple = std::max(limits.multiple, 1u);
   auto first = (limits.least + multiple - 1) / multiple * multiple;
   const auto row_s = sane(view.row_bytes) / view.up_bytes_per_s, prompt = sane(view.prompt_rows);
-  const auto least_s = service(g, view, limits.rule, first);
-  for (auto x = first; x < most; x += multiple)
-    if (x * row_s >= service(g, view, limits.rule, x) || (prompt > 0 && x * row_s * x >= prompt * least_s))
-      return x;
-  return most;
+  auto soonest = most;
+  auto soonest_s = std::numeric_limits<double>::infinity();
+  for (auto x = std::min(first, most);; x = std::min(x + multiple, most)) {
+    const auto upload = x * row_s, cloud = service(g, view, limits.rule, x);
+    if (auto first_token = upload + std::max(prompt / x, 1.0) * cloud; first_token < soonest_s)
+      soonest = x, soonest_s = first_token;
+    if (upload >= cloud || x == most)
+      return prompt > 0 ? soonest : x;
+  }
 }
 
 } // namespace virga

@@ -6,9 +6,10 @@
 //   shared  X A / b = (w + g(mu + X)) / P    both spread; gives smaller chunks
 // X positions, A bytes of one row, b the uplink, w the wait before a chunk's first stage, g the time of a batch, mu the
 // rows of others in it, P the stages of the pipeline.
-// Where the cloud is the bottleneck the sentence asks for the whole prompt, and then nothing overlaps. So a chunk is never longer than what
-// gives a prompt of N positions its first token soonest there: X A / b + N / X times the cost of the least chunk is least at
-// X^2 = N (w + g / P) b / A. Ours, not the paper's.
+// Where the cloud is the bottleneck the sentence asks for the whole prompt, and then nothing overlaps. So a chunk is never
+// longer than what gives a prompt of N positions its first token soonest there, the X with the least
+//   X A / b + N / X (w + g(mu + X) / P)
+// Ours, not the paper's.
 #pragma once
 
 #include "actors/roles/delay_model.hpp"

@@ -53,6 +53,12 @@ private:
     tensor out{};
     bool waits = false;       ///< for memory that older sessions hold
   };
+  /// Of a round, at the engine.
+  struct running_step {
+    std::uint32_t unit = 0;  ///< of its round
+    std::uint32_t rows = 0;
+    time_point since{};
+  };
   struct held {
     header hdr;  ///< of the newest placement; its deadline bounds what is held
     std::map<std::uint32_t, round> running;
@@ -63,8 +69,9 @@ private:
     dtype wire = dtype::f32;       ///< of its rows in both directions
     std::uint64_t opened_as = 0;   ///< counts sessions: the highest is the newest
     std::uint32_t prompt_rows = 0; ///< positions of its whole prompt
-    std::map<std::uint32_t, std::uint32_t> steps{};  ///< unit of an engine step to unit of its round
+    std::map<std::uint32_t, running_step> steps{};  ///< by the unit of the engine's step
     std::uint32_t last_step = 0;
+    time_point step_done{};  ///< when the last of its steps came back
     bool waiting() const;          ///< one of its rounds waits for memory
     bool holds_memory() const;
   };
@@ -79,7 +86,8 @@ private:
   void wake_waiting();
   void warm_up(std::uint32_t run);
   void on_warm_up(answer& a);
-  std::optional<failure> take(held& h, round& r, answer& a);
+  std::optional<failure> take(held& h, round& r, const running_step& s, answer& a);
+  work_times waited_for_others(held& h, const running_step& s, work_times times);
   bool can_travel_as(dtype wire) const;
 
   cloud_monitor monitor_{{}};

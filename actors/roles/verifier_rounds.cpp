@@ -68,7 +68,7 @@ void verifier_state::send_steps(held& h, round& r) {
     ++r.steps;
     auto of_step = r.hdr;
     of_step.unit = ++h.last_step;
-    h.steps[of_step.unit] = r.hdr.unit;
+    h.steps[of_step.unit] = {r.hdr.unit, count, self->clock().now()};
     self->send(model, call<engine_step>{of_step, std::move(step), sink{self}});
   }
 }
@@ -80,15 +80,16 @@ void verifier_state::on_answer(answer& a) {
   if (it == sessions_.end() || it->second.hdr.epoch != a.hdr.epoch)
     return;
   auto& h = it->second;
-  auto step = h.steps.find(a.hdr.unit);
-  if (step == h.steps.end())
+  auto at = h.steps.find(a.hdr.unit);
+  if (at == h.steps.end())
     return;
-  auto running = h.running.find(step->second);
-  h.steps.erase(step);
+  const auto ran = at->second;
+  auto running = h.running.find(ran.unit);
+  h.steps.erase(at);
   if (running == h.running.end())
     return;
   auto& r = running->second;
-  auto why = take(h, r, a);
+  auto why = take(h, r, ran, a);
   if (!why && r.steps > 0)
     return;
   if (why && why->code == ec::out_of_pages && make_room(a.hdr.session)) {
@@ -108,7 +109,7 @@ void verifier_state::on_answer(answer& a) {
 }
 
 void verifier_state::forget_steps(held& h, round& r) {
-  std::erase_if(h.steps, [&](auto& entry) { return entry.second == r.hdr.unit; });
+  std::erase_if(h.steps, [&](auto& entry) { return entry.second.unit == r.hdr.unit; });
   r.steps = 0;
   r.out = {};
   r.times = {};
@@ -159,8 +160,17 @@ bool verifier_state::make_room(const session_id& needs) {
   return true;
 }
 
+/// A chunk that came before the one ahead of it was done has waited for its own prompt: were that a wait of the cloud's, chunks
+/// would grow with the queue that they make.
+work_times verifier_state::waited_for_others(held& h, const running_step& s, work_times times) {
+  auto own = std::chrono::duration_cast<std::chrono::microseconds>(h.step_done - s.since).count();
+  times.queue_us -= std::min(times.queue_us, static_cast<std::uint64_t>(std::max<std::int64_t>(own, 0)));
+  h.step_done = self->clock().now();
+  return times;
+}
+
 /// One step of a round came back; the last one makes its result.
-std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
+std::optional<failure> verifier_state::take(held& h, round& r, const running_step& s, answer& a) {
   if (auto* why = std::get_if<failure>(&a.body)) {
     if (why->code == ec::cancelled)  // make_room() took its cache
       return failure{ec::stale_position, 0, "an older session needed the memory: all rows again"};
@@ -171,7 +181,7 @@ std::optional<failure> verifier_state::take(held& h, round& r, answer& a) {
     return failure{ec::internal, 0, "the engine answered a step with something else"};
   r.times.queue_us += done->times.queue_us;
   r.times.compute_us += done->times.compute_us;
-  monitor_.on_step(r.ask.rows.rows, done->batch_rows, done->times);
+  monitor_.on_step(s.rows, done->batch_rows, waited_for_others(h, s, done->times));
   if (done->result.rows.rows > 0)
     append_rows(r.out, done->result.rows);
   if (--r.steps > 0)

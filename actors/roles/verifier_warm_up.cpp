@@ -9,7 +9,7 @@ namespace {
 
 /// The warm-up ends at batches of so many rows, or at the first that takes so long; a node starts in the meantime.
 constexpr std::uint32_t warm_up_rows = 2048;
-constexpr std::uint64_t warm_up_step_us = 300'000;
+constexpr std::uint64_t warm_up_step_us = 1'000'000;
 constexpr auto warm_up_limit = std::chrono::seconds(20);
 
 } // namespace

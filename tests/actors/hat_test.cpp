@@ -1,4 +1,5 @@
 // `hat` through real roles, stubs and engines: whatever is drafted, the tokens are those of the whole model.
+#include "models/wire_rows.hpp"
 #include "tests/actors/split_pair.hpp"
 
 using namespace virga;
@@ -207,6 +208,41 @@ TEST_CASE("a verifier that has warmed up suggests chunks, and devices follow", "
   caf::anon_send(verify, call<open_session>{of_verifier(p, 1), ask, me});
   p.run();
   CHECK(bodies<opened>(log)[1].chunk_rows == 512);
+}
+
+TEST_CASE("a chunk's wait for its own prompt is no reason for larger chunks", "[actors][hat]") {
+  auto suggested = [](bool at_once) {
+    pair p{f32(), layers, 1, 512};
+    engine_config c;
+    c.name = "slow";
+    c.make = [] { return f32()({{stage_kind::layers, 1, layers}}); };
+    c.charge = [](std::uint64_t rows) { return 20ms + rows * 1ms; };
+    auto slow = p.sys.spawn(make_engine, std::move(c));
+    auto part = p.part;
+    part.stage_count = 1;
+    auto verify_at = p.sys.spawn(make_verifier, verifier_options{part, 21, "cloud", 64}, engine{slow});
+    auto log = p.make_log();
+    auto me = p.listen(log);
+    auto ask = opening(p, dtype::f32);
+    ask.prompt_tokens = 128;
+    caf::anon_send(verify_at, call<open_session>{of_verifier(p, 1), ask, me});
+    const auto row = models::row_bytes(dtype::f32, p.part.hidden);
+    std::uint32_t base = 0, unit = 1;
+    for (std::uint32_t rows : {32u, 32u, 16u, 16u, 16u, 16u}) {
+      verify chunk{std::exchange(base, base + rows), rows_wanted::none, {dtype::f32, rows, p.part.hidden, {}}, 2'000 * row};
+      chunk.rows.data.resize(rows * row, std::byte{0x3c});
+      caf::anon_send(verify_at, call<verify>{of_verifier(p, ++unit), std::move(chunk), me});
+      if (!at_once)
+        p.advance(1s);
+    }
+    p.advance(10s);
+    REQUIRE(bodies<verified>(log).size() == 6);
+    return bodies<verified>(log).back().chunk_rows;
+  };
+  const auto alone = suggested(false);
+  CHECK(alone > 16);
+  CHECK(alone < 128);
+  CHECK(suggested(true) == alone);
 }
 
 TEST_CASE("when memory runs out the older session goes on and the newer one replays or says so", "[actors][hat]") {
