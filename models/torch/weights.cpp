@@ -1,11 +1,28 @@
 #include "models/torch/weights_impl.hpp"
 
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include <algorithm>
 #include <cstring>
 
 namespace virga::models::torch_impl {
 
 namespace {
+
+/// Elements of the smallest matrix that is packed: below it a call's own cost decides.
+constexpr std::int64_t packed_elements = 1 << 18;
+
+/// Rows that a packed layout is made for. It takes any number; measured from 1 to 512 rows, this one is the best or close to it.
+constexpr std::int64_t packed_for_rows = 64;
+
+using reorder = at::Tensor(const at::Tensor& weight, std::optional<std::int64_t> rows);
+using pointwise = at::Tensor(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias, std::string_view,
+                             c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+
+template <class Signature>
+auto find_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
 
 /// Elements of one block of widened weights: 4 MB in f32, so that the product finds them in the cache.
 constexpr std::int64_t widened_elements = 1 << 20;
@@ -23,9 +40,23 @@ at::ScalarType type_of(dtype t) {
 
 } // namespace
 
+void product::pack() {
+  if (weight.scalar_type() != at::kFloat || weight.numel() < packed_elements || !at::globalContext().userEnabledMkldnn()
+      || !at::hasMKLDNN())
+    return;
+  static const auto pack_weight = find_operator<reorder>("mkldnn::_reorder_linear_weight");
+  weight = pack_weight.call(weight, packed_for_rows);
+  packed = true;
+}
+
 at::Tensor product::times(const at::Tensor& x) const {
+  const auto add = bias.defined() ? std::optional(bias) : std::nullopt;
+  if (packed) {
+    static const auto linear = find_operator<pointwise>("mkldnn::_linear_pointwise");
+    return linear.call(x, weight, add, "none", c10::List<std::optional<at::Scalar>>{}, "");
+  }
   if (weight.scalar_type() == x.scalar_type())
-    return at::linear(x, weight, bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt);
+    return at::linear(x, weight, add);
   auto y = at::linear(x.to(weight.scalar_type()), weight).to(x.scalar_type());
   return bias.defined() ? y.add_(bias) : y;
 }
@@ -58,7 +89,9 @@ product weight_loader::stacked(const std::vector<std::string>& names, bool bias)
       biases.push_back(vector(name + ".bias"));
   }
   auto join = [](const std::vector<at::Tensor>& all) { return all.size() == 1 ? all.front() : at::cat(all); };
-  return {join(weights), bias ? join(biases) : at::Tensor{}};
+  product out{join(weights), bias ? join(biases) : at::Tensor{}};
+  out.pack();
+  return out;
 }
 
 /// Straight from the mapped file where its bytes are aligned.

@@ -14,6 +14,11 @@ namespace virga::models::torch_impl {
 /// A weight matrix [outputs, inputs], f64, f32 or bf16, and its bias [outputs] in the compute dtype, or none.
 struct product {
   at::Tensor weight, bias;
+  bool packed = false;  ///< the weight is oneDNN's: opaque, and times() alone can use it
+
+  /// Gives a large f32 matrix to oneDNN, which lays it out once as its kernels want it: libtorch's own product does so in every
+  /// call, which costs more than the arithmetic when there are few rows. Does nothing where that is no gain or not there.
+  void pack();
 
   /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype. With bf16 weights the operands are
   /// bf16, the sums f32, and the result is rounded to bf16 once.
@@ -34,7 +39,7 @@ public:
 
   at::Tensor vector(const std::string& name);  ///< in the compute dtype
   at::Tensor matrix(const std::string& name);  ///< in the dtype of the weights
-  /// NAME.weight of all names, one below the other, and with `bias` NAME.bias likewise.
+  /// NAME.weight of all names, one below the other, and with `bias` NAME.bias likewise; packed.
   product stacked(const std::vector<std::string>& names, bool bias);
 
 private:

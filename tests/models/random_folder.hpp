@@ -12,7 +12,8 @@ namespace virga::models::test {
 
 class random_folder {
 public:
-  explicit random_folder(std::uint64_t seed) : random_(seed) {
+  explicit random_folder(std::uint64_t seed, std::uint64_t least_feed_forward = 20)
+      : least_feed_forward_(least_feed_forward), random_(seed) {
     fs::create_directory(dir());
     write_file(dir() / "config.json", config_text());
     write_weights();
@@ -43,7 +44,7 @@ private:
     auto number = [](const char* name, std::uint64_t n) { return std::string("\"") + name + "\": " + std::to_string(n) + ", "; };
     auto flag = [&](const char* name) { return std::string("\"") + name + "\": " + (maybe() ? "true, " : "false, "); };
     auto hidden = family == "qwen2" ? heads * dim : heads * (4 + below(6));
-    text_ = "{\"model_type\": \"" + family + "\", " + number("hidden_size", hidden) + number("intermediate_size", 20 + below(40))
+    text_ = "{\"model_type\": \"" + family + "\", " + number("hidden_size", hidden) + number("intermediate_size", least_feed_forward_ + below(40))
             + number("num_hidden_layers", 1 + below(4)) + number("num_attention_heads", heads)
             + number("num_key_value_heads", kv_heads) + number("head_dim", dim) + number("vocab_size", 40 + below(60))
             + number("max_position_embeddings", 512) + flag("tie_word_embeddings");
@@ -77,6 +78,7 @@ private:
     hf::write_safetensors(dir() / "model.safetensors", tensors);
   }
 
+  std::uint64_t least_feed_forward_;
   std::mt19937_64 random_;
   scratch root_;
   std::string text_;

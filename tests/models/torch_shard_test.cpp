@@ -85,6 +85,21 @@ TEST_CASE("the options of every family stay at the reference", "[models][torch]"
   std::cout << "random folders " << to_string(compute) << ": torch within " << worst << " of the reference\n";
 }
 
+TEST_CASE("matrices so large that they are packed stay at the reference", "[models][torch]") {
+  auto compute = GENERATE(dtype::f32, dtype::f64);
+  double worst = 0;
+  for (std::uint64_t seed = 201, large = 0; large < 4; ++seed) {
+    random_folder made(seed, 8'000);
+    INFO(made.text());
+    hf::model_folder folder(made.dir());
+    if (folder.config().hidden_size * folder.config().intermediate_size < 1 << 18)
+      continue;
+    ++large;
+    worst = std::max(worst, walk(folder, compute, seed, 20, 5e-5));
+  }
+  std::cout << "large matrices " << to_string(compute) << ": torch within " << worst << " of the reference\n";
+}
+
 TEST_CASE("rows that leave a stage as bytes and come back change no bit", "[models][torch]") {
   hf::model_folder folder(fixture("gqa-untied"));
   auto compute = GENERATE(dtype::f32, dtype::f64);
