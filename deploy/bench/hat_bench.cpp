@@ -151,12 +151,10 @@ private:
   /// Drafts that never stand and drafts that always do: what is measured must lie between.
   json::array controls() {
     json::array out;
-    auto random = setup(1), own = setup(1);
-    random.adapter = log_dir("bench-hat") / "random-adapter";
-    write_random_adapter(model_, options_.split, random.adapter);
+    auto own = setup(1);
     own.adapter.clear();
     own.draft = "{length: fixed}";
-    for (auto& [name, s] : {std::pair("zoo, random adapter", random), std::pair("zoo, the cloud as its own draft", own)}) {
+    for (auto& [name, s] : {std::pair("zoo, random adapter", with_random_adapter()), std::pair("zoo, the cloud as its own draft", own)}) {
       const hat_deployment at(s, say_);
       for (auto& row : measure(at, name, {reference_rtt_ms, 0, 0, 0}, {"split", "hat"}, options_.questions / 2))
         out.push_back(row.to_json());
@@ -188,19 +186,28 @@ private:
     return out;
   }
 
-  /// Nearer and narrower links, until drafting costs more than it saves.
+  /// Nearer and narrower links, until drafting costs more than it saves: with the zoo's adapter, and with one that knows nothing.
   json::array losing() {
     json::array out;
-    const hat_deployment at(setup(1), say_);
-    for (const link_quality& link : {link_quality{2, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}, {20, 0, 1, 1}, {20, 0, 0.2, 0.2}, {20, 0, 0.05, 0.05}}) {
-      auto set = measure(at, "zoo", link, {"split", "hat"}, link.up_mbit > 0 && link.up_mbit < 0.5 ? 4 : options_.questions / 2);
-      auto o = find(set, "hat").to_json();
-      o["up_mbit"] = link.up_mbit;
-      o["split_tbt_ms"] = find(set, "split").tbt_ms();
-      o["tbt_of_split"] = find(set, "hat").tbt_ms() / find(set, "split").tbt_ms();
-      out.push_back(std::move(o));
+    for (const auto& [name, s] : {std::pair("zoo", setup(1)), std::pair("zoo, random adapter", with_random_adapter())}) {
+      const hat_deployment at(s, say_);
+      for (const link_quality& link : {link_quality{2, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 0}, {20, 0, 1, 1}, {20, 0, 0.2, 0.2}, {20, 0, 0.05, 0.05}}) {
+        auto set = measure(at, name, link, {"split", "hat"}, link.up_mbit > 0 && link.up_mbit < 0.5 ? 4 : options_.questions / 2);
+        auto o = find(set, "hat").to_json();
+        o["up_mbit"] = link.up_mbit;
+        o["split_tbt_ms"] = find(set, "split").tbt_ms();
+        o["tbt_of_split"] = find(set, "hat").tbt_ms() / find(set, "split").tbt_ms();
+        out.push_back(std::move(o));
+      }
     }
     return out;
+  }
+
+  hat_setup with_random_adapter() const {
+    auto s = setup(1);
+    s.adapter = log_dir("bench-hat") / "random-adapter";
+    write_random_adapter(model_, options_.split, s.adapter);
+    return s;
   }
 
   /// Medians over the rows that count; what was not measured is not there.

@@ -32,23 +32,33 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-/// One round on an idle cloud whose draft was ready: rows up, a round trip, the stages one after the other, rows down,
-/// the head.
-double idle_round_s(const world& w, std::uint32_t device, double rows) {
-  auto& m = w.options.profile.model;
-  auto row_bytes = m.row_bytes();
-  double stages = 0;
-  for (std::uint32_t p = 0; p < pipeline_stages; ++p)
-    stages += part_cost(m, p).of(rows);
-  return rows * row_bytes / w.uplink(device) + wifi_rtt_s + stages + rows * row_bytes / w.downlink(device)
-         + w.device_costs(device).back().of(rows);
+/// Rows up, a round trip, rows down, the head: what a round takes but for the cloud.
+double link_and_head_s(const world& w, std::uint32_t device, double rows) {
+  const auto bytes = rows * w.options.profile.model.row_bytes();
+  return bytes / w.uplink(device) + wifi_rtt_s + bytes / w.downlink(device) + w.device_costs(device).back().of(rows);
 }
 
-/// Without drafts its one token goes through the first layers before each round.
-double tbt_floor(const world& w, std::uint32_t device, double drafted, double tokens_a_round) {
-  auto input = w.device_costs(device)[1];
-  auto before = drafted > 0 ? 0 : input.of(1);
-  return (before + idle_round_s(w, device, 1 + drafted)) / tokens_a_round;
+/// All stages, one after the other, with nothing else in their batches.
+double idle_cloud_s(const world& w, double rows) {
+  double out = 0;
+  for (std::uint32_t p = 0; p < pipeline_stages; ++p)
+    out += part_cost(w.options.profile.model, p).of(rows);
+  return out;
+}
+
+/// Means over the requests that count; without drafts a round's one token goes through the first layers before it.
+void add_bounds(figures& f, const world& w, double drafted) {
+  std::vector<double> floors, bounds;
+  const auto tokens = std::max(f.tokens_a_round, 1.0), rows = 1 + drafted;
+  for (auto& r : w.requests) {
+    if (r.at_s < w.options.warm_s)
+      continue;
+    const auto outside = link_and_head_s(w, r.device, rows), before = drafted > 0 ? 0 : w.device_costs(r.device)[1].of(1);
+    floors.push_back(1e3 * (before + outside + idle_cloud_s(w, rows)) / tokens);
+    bounds.push_back((1e3 * outside + pipeline_stages * f.batch_ms + f.unhidden_ms) / tokens);
+  }
+  f.tbt_floor = mean(floors);
+  f.tbt_bound = mean(bounds);
 }
 
 void add_batches(figures& f, const world& w) {
@@ -73,7 +83,7 @@ void add_batches(figures& f, const world& w) {
 figures figures_of(const world& w) {
   figures f;
   std::vector<double> prompts, ttft, tbt, floors;
-  double rounds = 0, emitted = 0, drafted = 0, guessed = 0;
+  double rounds = 0, emitted = 0, drafted = 0, guessed = 0, unhidden_us = 0, all_rounds = 0;
   for (std::size_t i = 0; i < w.requests.size(); ++i) {
     auto& r = w.requests[i];
     f.wrong += is_right(w, i) ? 0 : 1;
@@ -83,6 +93,8 @@ figures figures_of(const world& w) {
     ttft.push_back(ms(r.sent, r.first));
     tbt.push_back(ms(r.first, r.last) / static_cast<double>(r.got.size() - 1));
     floors.push_back(1e3 * r.prompt_tokens * w.options.profile.model.row_bytes() / w.uplink(r.device));
+    unhidden_us += static_cast<double>(r.end.draft_us);
+    all_rounds += static_cast<double>(std::max(r.end.drafts.size(), w.options.drafts() ? 1 : r.got.size()) - 1);
     for (std::size_t k = 1; k < r.end.drafts.size(); ++k) {  // the first token is a round of its own
       ++rounds;
       drafted += r.end.drafts[k].drafted;
@@ -99,13 +111,9 @@ figures figures_of(const world& w) {
   f.ttft_floor = mean(floors);
   f.tokens_a_round = rounds > 0 ? emitted / rounds : 0;
   f.guessed = rounds > 0 ? guessed / rounds : 0;
-  std::vector<double> bounds;
-  for (auto& r : w.requests)
-    if (r.at_s >= w.options.warm_s)
-      bounds.push_back(1e3
-                       * tbt_floor(w, r.device, rounds > 0 ? drafted / rounds : 0, std::max(f.tokens_a_round, 1.0)));
-  f.tbt_floor = mean(bounds);
+  f.unhidden_ms = 1e-3 * unhidden_us / std::max(all_rounds, 1.0);
   add_batches(f, w);
+  add_bounds(f, w, rounds > 0 ? drafted / rounds : 0);
   return f;
 }
 

@@ -18,7 +18,11 @@ struct figures {
   double busy = 0;                                    ///< share of the window in which the busiest stage computed
   double load = 0;        ///< rho: its rows a second, over those that it can do in batches of `full_batch`
   double ttft_floor = 0;  ///< mean of prompt x A / uplink
-  double tbt_floor = 0;   ///< mean of a round trip on an idle cloud, over the tokens of a round; see figures.cpp
+  double tbt_floor = 0;   ///< mean of a round trip on an idle cloud whose draft was ready, over the tokens of a round
+  /// The same with what was measured under load: (rows / uplink + round trip + stages x batch + rows / downlink + head) / tokens of
+  /// a round + drafting that was not hidden / tokens of a round.
+  double tbt_bound = 0;
+  double unhidden_ms = 0; ///< of a round: drafting between a verdict and the next round's rows
 };
 
 inline constexpr double full_batch = 512;  ///< rows, as Sarathi's budget

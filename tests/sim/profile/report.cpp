@@ -31,9 +31,10 @@ const published& paper_of(const run_figures& r) {
 
 void print_row(std::ostream& out, const run_figures& r) {
   auto& f = r.found;
+  auto of = [&](double bound) { return r.options.how == method::ahead ? "-" : fixed(bound / f.tbt, 2); };
   print_line(out,
              {name_of(r.options.how), told(paper_of(r).ttft), fixed(f.ttft, 1), fixed(f.ttft_floor / f.ttft, 2),
-              told(paper_of(r).tbt), fixed(f.tbt, 1), r.options.how == method::ahead ? "-" : fixed(f.tbt_floor / f.tbt, 2), told(f.tokens_a_round),
+              told(paper_of(r).tbt), fixed(f.tbt, 1), of(f.tbt_floor), of(f.tbt_bound), fixed(f.unhidden_ms, 1), told(f.tokens_a_round),
               fixed(f.guessed, 2), fixed(f.batch_ms, 1) + " (" + fixed(f.batch_sd, 1) + "), " + fixed(f.batch_rows, 1),
               fixed(f.busy, 2), fixed(f.load, 2)});
 }
@@ -64,9 +65,9 @@ void print(std::ostream& out, const std::vector<run_figures>& runs) {
       << " cloud(s) of " << pipeline_stages << " stages, " << f.requests << " requests counted, prompts of "
       << fixed(f.prompt_mean, 0) << " tokens (90 %: " << fixed(f.prompt_p90, 0) << "), answers of " << o.answer_tokens
       << "\n\n";
-  print_line(out, {"", "TTFT, paper", "TTFT ms", "floor / it", "TBT, paper", "TBT ms", "floor / it", "tokens a round",
+  print_line(out, {"", "TTFT, paper", "TTFT ms", "floor / it", "TBT, paper", "TBT ms", "floor / it", "bound / it", "unhidden", "tokens a round",
                    "guessed", "batch ms (sd), rows", "busy", "load"});
-  out << "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+  out << "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (auto& r : runs)
     print_row(out, r);
   out << "\n";
@@ -77,6 +78,11 @@ void print(std::ostream& out, const std::vector<run_figures>& runs) {
             paper_of(*hat).ttft, published_ttft_cut);
   print_cut(out, "TBT", base->found.tbt, hat->found.tbt, hat->found.tbt_floor, paper_of(*base).tbt, paper_of(*hat).tbt,
             published_tbt_cut);
+  auto& h = hat->found;
+  out << "- TBT's bound under load: (rows / uplink + round trip + " << pipeline_stages
+      << " x batch + rows / downlink + head + drafting not hidden) / tokens a round = "
+      << fixed(h.tbt_bound, 1) << " ms, of which the stages are " << fixed(pipeline_stages * h.batch_ms / h.tokens_a_round, 1)
+      << " and drafting " << fixed(h.unhidden_ms / h.tokens_a_round, 1) << ": " << fixed(h.tbt_bound / h.tbt, 2) << " of HAT.\n";
   out << "- The paper's mean batch delay: " << fixed(o.profile.batch_ms, 1) << " ms.\n\n";
 }
 
@@ -89,7 +95,8 @@ std::string as_json(const std::vector<run_figures>& runs) {
         << R"(","devices":)" << r.options.devices << R"(,"clouds":)" << r.options.clouds << R"(,"requests_per_s":)"
         << r.options.rate() << R"(,"requests":)" << f.requests << R"(,"wrong":)" << f.wrong << R"(,"ttft_ms":)"
         << f.ttft << R"(,"ttft_p90_ms":)" << f.ttft_p90 << R"(,"ttft_floor_ms":)" << f.ttft_floor << R"(,"tbt_ms":)"
-        << f.tbt << R"(,"tbt_floor_ms":)" << f.tbt_floor << R"(,"tokens_a_round":)" << f.tokens_a_round
+        << f.tbt << R"(,"tbt_floor_ms":)" << f.tbt_floor << R"(,"tbt_bound_ms":)" << f.tbt_bound << R"(,"unhidden_ms":)" << f.unhidden_ms
+        << R"(,"tokens_a_round":)" << f.tokens_a_round
         << R"(,"guessed":)" << f.guessed << R"(,"batch_ms":)" << f.batch_ms << R"(,"batch_sd_ms":)" << f.batch_sd
         << R"(,"batch_rows":)" << f.batch_rows << R"(,"busy":)" << f.busy << R"(,"load":)" << f.load
         << R"(,"paper_ttft_ms":)" << paper_of(r).ttft << R"(,"paper_tbt_ms":)" << paper_of(r).tbt << R"(,"wall_s":)"
