@@ -15,9 +15,6 @@ constexpr double crowded = 3;
 /// What a step can take is slowly forgotten: a device may become slower for good.
 constexpr double forget = 1.001;
 
-/// Positions of a chunk before the cloud has said what suits it: the middle of the flat part of the curve.
-constexpr std::uint32_t first_chunk_rows = 64;
-
 /// Of a slow device's chunk: what the cloud runs in one step.
 constexpr double most_chunk_rows = 512;
 

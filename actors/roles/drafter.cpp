@@ -1,7 +1,6 @@
 #include "actors/roles/drafter.hpp"
 
 #include "actors/answers.hpp"
-#include "actors/curable.hpp"
 #include "actors/guarded.hpp"
 #include "messages/limits.hpp"
 #include "models/wire_rows.hpp"
@@ -14,8 +13,6 @@ namespace {
 
 /// The first call of a placement opens it.
 constexpr std::uint32_t open_unit = 1;
-
-constexpr auto sweep = std::chrono::seconds(1);
 
 std::uint64_t microseconds(steady_clock::duration d) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(d).count()));
@@ -62,6 +59,7 @@ void drafter_state::open(work& w, std::string request_id) {
 }
 
 void drafter_state::on_opened(work& w, const opened& by) {
+  w.told = true;
   pace_->on_suggestion(by.chunk_rows);
   if (std::exchange(w.resumes, false))
     carry(w, w.bookkeeping.begin(by.length));
@@ -69,6 +67,8 @@ void drafter_state::on_opened(work& w, const opened& by) {
 
 void drafter_state::renew_plan(work& w) {
   auto plan = pace_->plan();
+  if (!w.told && options.config.draft.chunk_rows == 0)
+    plan.chunk_rows = std::min(plan.chunk_rows, draft_pace::first_chunk_rows);
   if (auto round = w.sent.find(w.bookkeeping.round_ticket()); round != w.sent.end()) {
     auto since = std::chrono::duration<double>(self->clock().now() - round->second).count();
     plan.due = pace_->due(w.bookkeeping.rows_expected(round->first), since);
@@ -204,69 +204,6 @@ void drafter_state::ask_cloud(work& w, device_session::cloud_work& todo) {
     w.end.draft_us += microseconds(self->clock().now() - w.verdict_at);
   todo.ask.up_bytes_per_s = pace_->up_bytes_per_s();
   self->send(cloud, call<verify>{call_header(w, todo.ticket), std::move(todo.ask), sink{self}});
-}
-
-void drafter_state::finish(work& w, finish_reason reason) {
-  w.end.how = options.config.serves;
-  w.end.finish = reason;
-  w.end.places = {{options.node, options.config.stages}, options.cloud};
-  w.end.prompt_tokens = w.bookkeeping.prompt_tokens();
-  w.end.completion_tokens = w.bookkeeping.emitted();
-  release(w);
-  caf::anon_send(w.reply, answer{w.hdr, std::move(w.end), true, w.wire});
-  works_.erase(w.hdr.session);
-}
-
-void drafter_state::give_up(work& w, failure why) {
-  auto code = why.code;
-  caf::anon_send(w.reply, answer{w.hdr, std::move(why), true, w.wire});
-  if (curable(code))
-    return park(w, code);
-  release(w);
-  works_.erase(w.hdr.session);
-}
-
-/// The session places it again soon, or says that it has ended.
-void drafter_state::park(work& w, ec why) {
-  w.parked = true;
-  if (why == ec::stale_position)  // a cache is shorter than it should be
-    w.bookkeeping.lose_caches();
-  schedule();
-}
-
-void drafter_state::schedule() {
-  if (!std::exchange(ticking_, true))
-    self->delayed_send(self, sweep, tick_atom::value);
-}
-
-void drafter_state::expire() {
-  ticking_ = false;
-  auto now = self->clock().now();
-  std::erase_if(works_, [&](auto& entry) {
-    auto gone = entry.second.parked && entry.second.hdr.deadline < now;
-    if (gone)
-      release(entry.second);
-    return gone;
-  });
-  if (std::ranges::any_of(works_, [](auto& entry) { return entry.second.parked; }))
-    schedule();
-}
-
-void drafter_state::release(const work& w) {
-  self->send(cloud, call<close_session>{w.hdr, close_session{}, sink{self}});
-  auto of_engine = w.hdr;
-  of_engine.incarnation = options.incarnation;
-  self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});
-}
-
-void drafter_state::stop(const header& hdr) {
-  auto it = works_.find(hdr.session);
-  if (it == works_.end() || it->second.hdr.epoch != hdr.epoch)
-    return;
-  if (!it->second.parked)
-    return finish(it->second, finish_reason::none);
-  release(it->second);
-  works_.erase(it);
 }
 
 drafter_actor::behavior_type make_drafter(drafter_actor::stateful_pointer<drafter_state> self, drafter_options options,

@@ -49,6 +49,7 @@ private:
     outcome end{};                               ///< times, bytes and round trips so far
     time_point rows_at{}, verdict_at{};          ///< the last round's deep rows came, and its tokens were known
     traffic wire{};
+    bool told = false;           ///< the cloud has said what chunks suit it
     bool resumes = false;        ///< waits to hear how much the cloud still holds
     bool parked = false;         ///< its placement is lost; the caches wait for the next one
   };

@@ -210,6 +210,17 @@ TEST_CASE("a verifier that has warmed up suggests chunks, and devices follow", "
   CHECK(bodies<opened>(log)[1].chunk_rows == 512);
 }
 
+TEST_CASE("what suited the last prompt's link is not taken for granted by the next one", "[actors][hat]") {
+  pair p{f32(), layers, 1, 0, {}, adapter_after(1)};
+  const std::vector<token_id> long_prompt(100, 5);
+  for (std::uint64_t id : {1, 2, 3}) {
+    CAPTURE(id);
+    auto before = p.ask<engine_stats>(p.cloud, stats_atom::value)->steps;
+    p.generate(long_prompt, 1, {}, id);
+    CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->steps == before + 2);  // 64 rows, and then the cloud has said: all
+  }
+}
+
 TEST_CASE("a chunk's wait for its own prompt is no reason for larger chunks", "[actors][hat]") {
   auto suggested = [](bool at_once) {
     pair p{f32(), layers, 1, 512};
