@@ -74,6 +74,24 @@ TEST_CASE("the delay model repeats a sweep, goes on beyond it and never falls", 
   CHECK(few.samples() == 1);
 }
 
+TEST_CASE("a batch that was disturbed does not make its size look slow for good", "[actors][hat]") {
+  delay_model g;
+  for (std::uint64_t x = 1; x <= 64; x *= 2)
+    g.add(x, 5.0);  // while something else ran
+  g.add(512, 3.0);
+  CHECK(g.predict(16) <= 3.0);
+  for (int i = 0; i < 3; ++i)
+    g.add(128, 0.9);
+  CHECK(g.predict(16) <= 0.95);
+  CHECK(g.predict(512) == Approx(3.0).epsilon(0.01));
+  delay_model slow;
+  slow.add(512, 60);
+  slow.add(16, 0.1);
+  CHECK(slow.predict(512) == Approx(3.2));
+  slow.add(512, 60);
+  CHECK(slow.predict(16) >= 60.0 * 16 / 512 - 0.01);
+}
+
 TEST_CASE("the delay model follows a machine that has become slower", "[actors][hat]") {
   auto g = affine();
   for (int i = 0; i < 60; ++i)
