@@ -12,9 +12,9 @@ namespace virga {
 
 class draft_pace {
 public:
-  /// Positions of a chunk at most before the cloud has said what suits it now, which the link may have changed since the last
-  /// prompt: the middle of the flat part of the curve.
-  static constexpr std::uint32_t first_chunk_rows = 64;
+  /// Positions of a long prompt's chunk at most before the cloud has said what suits it now: since the last prompt the link may
+  /// have changed. From the flat part of the curve.
+  static constexpr std::uint32_t first_chunk_rows = 32;
 
   /// @param row_bytes of one hidden row on the wire
   draft_pace(draft_config how, std::uint64_t row_bytes);

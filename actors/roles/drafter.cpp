@@ -67,7 +67,8 @@ void drafter_state::on_opened(work& w, const opened& by) {
 
 void drafter_state::renew_plan(work& w) {
   auto plan = pace_->plan();
-  if (!w.told && options.config.draft.chunk_rows == 0)
+  const bool is_long = w.bookkeeping.prompt_tokens() > 2 * draft_pace::first_chunk_rows;
+  if (!w.told && is_long && options.config.draft.chunk_rows == 0)
     plan.chunk_rows = std::min(plan.chunk_rows, draft_pace::first_chunk_rows);
   if (auto round = w.sent.find(w.bookkeeping.round_ticket()); round != w.sent.end()) {
     auto since = std::chrono::duration<double>(self->clock().now() - round->second).count();
@@ -119,10 +120,8 @@ void drafter_state::on_answer(answer& a) {
 
 void drafter_state::on_stepped(work& w, std::uint32_t ticket, stepped& done) {
   auto took = answered(w, ticket);
-  if (w.draft_steps.erase(ticket) > 0)
-    pace_->on_draft_step(took);
-  else if (w.input_steps.erase(ticket) > 0)
-    pace_->on_input_step(took);
+  if (auto step = w.steps.extract(ticket))
+    step.mapped() == draft_step::through_head ? pace_->on_draft_step(took) : pace_->on_input_step(took);
   w.end.queue_us += done.times.queue_us;
   w.end.compute_us += done.times.compute_us;
   carry(w, w.bookkeeping.on_device(ticket, done.result));
@@ -188,10 +187,8 @@ void drafter_state::on_verdict(work& w, const draft_round& round) {
 
 void drafter_state::ask_device(work& w, device_session::device_work& todo) {
   todo.step.owner = options.incarnation;
-  if (todo.input_alone)
-    w.input_steps.insert(todo.ticket);
-  else if (todo.drafts)
-    w.draft_steps.insert(todo.ticket);
+  if (todo.drafts)
+    w.steps[todo.ticket] = todo.input_alone ? draft_step::input_alone : draft_step::through_head;
   self->send(model, call<engine_step>{call_header(w, todo.ticket), std::move(todo.step), sink{self}});
 }
 

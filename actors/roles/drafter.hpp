@@ -8,7 +8,6 @@
 #include "actors/roles/draft_pace.hpp"
 #include "actors/roles/generator.hpp"
 
-#include <set>
 
 namespace virga {
 
@@ -39,13 +38,13 @@ struct drafter_state {
 
 private:
   /// One placement of one session.
+  enum class draft_step : std::uint8_t { through_head, input_alone };
   struct work {
     header hdr;
     sink reply;
     device_session bookkeeping;
     std::map<std::uint32_t, time_point> sent{};  ///< when the calls were made that are not answered yet
-    std::set<std::uint32_t> draft_steps{};       ///< of these, steps through the head of drafts that the answer waits for
-    std::set<std::uint32_t> input_steps{};       ///< and those that take the draft's last token through the input stages alone
+    std::map<std::uint32_t, draft_step> steps{}; ///< of these, the steps of drafts that the answer waits for
     outcome end{};                               ///< times, bytes and round trips so far
     time_point rows_at{}, verdict_at{};          ///< the last round's deep rows came, and its tokens were known
     traffic wire{};

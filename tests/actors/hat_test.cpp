@@ -217,7 +217,7 @@ TEST_CASE("what suited the last prompt's link is not taken for granted by the ne
     CAPTURE(id);
     auto before = p.ask<engine_stats>(p.cloud, stats_atom::value)->steps;
     p.generate(long_prompt, 1, {}, id);
-    CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->steps == before + 2);  // 64 rows, and then the cloud has said: all
+    CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->steps == before + 2);  // 32 rows, and then the cloud has said: all
   }
 }
 
