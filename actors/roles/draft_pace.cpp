@@ -59,10 +59,22 @@ void draft_pace::on_suggestion(std::uint32_t chunk_rows) {
     chunk_rows_ = chunk_rows;
 }
 
-double draft_pace::round_trip(std::uint32_t rows) const {
+/// Seconds in which so many rows leave the device, and as many the cloud.
+double draft_pace::transfers(std::uint32_t rows) const {
   auto bytes = rows * row_bytes_;
-  return seconds(link_.rtt_us) + transfer(bytes, link_.up_bytes_per_s) + transfer(bytes, link_.down_bytes_per_s)
-         + cloud_.predict(rows + static_cast<std::uint32_t>(others_.value_or(0)));
+  return transfer(bytes, link_.up_bytes_per_s) + transfer(bytes, link_.down_bytes_per_s);
+}
+
+double draft_pace::round_trip(std::uint32_t rows) const {
+  return seconds(link_.rtt_us) + transfers(rows) + cloud_.predict(rows + static_cast<std::uint32_t>(others_.value_or(0)));
+}
+
+/// A round that goes ahead and comes true saves what the link does not carry meanwhile; one that does not keeps the link from
+/// carrying the next one.
+bool draft_pace::pays_ahead(std::uint32_t rows) const {
+  const auto comes_true = guessed_.value_or(1), carried = transfers(rows);
+  return comes_true >= enough_true && busy_.value_or(0) < mostly
+         && comes_true * (round_trip(rows) - carried) >= (1 - comes_true) * carried;
 }
 
 bool draft_pace::due(std::uint32_t rows, double since) const {
@@ -86,7 +98,7 @@ device_session::plan draft_pace::plan() const {
   out.hidden_steps = step > 0 ? static_cast<std::uint32_t>(std::min(wait / step, static_cast<double>(how_.most) + 1)) : 0;
   if (step > crowded * fastest_s_)
     out.hidden_steps = 0;
-  out.ahead = how_.ahead && guessed_.value_or(1) >= enough_true && busy_.value_or(0) < mostly;
+  out.ahead = how_.ahead && pays_ahead(out.most + 1);
   return out;
 }
 

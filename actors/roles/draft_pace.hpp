@@ -42,6 +42,8 @@ public:
 
 private:
   std::uint32_t least_chunk() const;
+  bool pays_ahead(std::uint32_t rows) const;
+  double transfers(std::uint32_t rows) const;
 
   draft_config how_;
   double row_bytes_;

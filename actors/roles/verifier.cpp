@@ -77,7 +77,7 @@ void verifier_state::open(call<open_session>& c) {
   spdlog::info("request {} session {} placement {} opened at {}", c.body.request_id, to_string(c.hdr.session), c.hdr.epoch,
                options.node);
   auto opened_as = it == sessions_.end() ? ++last_opened_ : it->second.opened_as;
-  sessions_[c.hdr.session] = held{c.hdr, {}, std::nullopt, 0, length, c.from, c.body.wire, opened_as, c.body.prompt_tokens};
+  sessions_[c.hdr.session] = held{c.hdr, {}, {}, length, c.from, c.body.wire, opened_as, c.body.prompt_tokens};
   schedule();
   reply_to(c.reply, c.hdr,
            opened{length, std::uint64_t{c.body.prompt_tokens} + c.body.max_tokens,

@@ -1,6 +1,6 @@
 // actors/roles/verifier.hpp: the cloud side of `split` and `hat`: sequences over the middle stages of a model.
 // Source: HAT (arXiv 2503.18989), sections as in docs; the cloud crops its cache to `base` at the next verify (lazy
-// rollback) and answers a repeated round from its last result. When KV memory runs out, the newest other session loses
+// rollback) and answers a repeated round from the results it remembers. When KV memory runs out, the newest other session loses
 // its cache and its device replays, and the newest of all waits, so that the oldest always come to their end. A device that lost its way here opens
 // the session again and hears how many positions are still held.
 #pragma once
@@ -11,6 +11,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <deque>
 #include <map>
 #include <optional>
 
@@ -62,8 +63,7 @@ private:
   struct held {
     header hdr;  ///< of the newest placement; its deadline bounds what is held
     std::map<std::uint32_t, round> running;
-    std::optional<verified> last;  ///< result of round `last_unit`, for a repeat
-    std::uint32_t last_unit = 0;
+    std::deque<std::pair<std::uint32_t, verified>> results;  ///< of the last calls by unit, for repeats; see most_results
     std::uint64_t length = 0;      ///< positions that are surely in the cache
     std::string from{};            ///< the peer that opened it: to all others it is unknown
     dtype wire = dtype::f32;       ///< of its rows in both directions

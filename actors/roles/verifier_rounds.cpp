@@ -11,6 +11,14 @@
 
 namespace virga {
 
+namespace {
+
+/// Results that a session's verifier remembers: as many calls as a device has on their way, so that after a lost connection none of
+/// them runs again. Chunks have no rows, rounds a few.
+constexpr std::size_t most_results = 8;
+
+} // namespace
+
 std::optional<failure> verifier_state::refuse(const held& h, const call<verify>& c) const {
   auto& rows = c.body.rows;
   if (c.hdr.epoch < h.hdr.epoch)
@@ -33,8 +41,9 @@ void verifier_state::run(call<verify>& c) {
   if (auto f = refuse(h, c))
     return reply_to(c.reply, c.hdr, std::move(*f));
   h.hdr.deadline = c.hdr.deadline;
-  if (h.last && h.last_unit == c.hdr.unit && h.last->base == c.body.base)
-    return reply_to(c.reply, c.hdr, *h.last);
+  for (auto& [unit, result] : h.results)
+    if (unit == c.hdr.unit && result.base == c.body.base)
+      return reply_to(c.reply, c.hdr, result);
   if (h.running.count(c.hdr.unit) != 0) {  // a repeat of a round that still runs
     h.running[c.hdr.unit].reply = c.reply;
     return;
@@ -105,7 +114,7 @@ void verifier_state::on_answer(answer& a) {
     h.length = 0;  // whatever is left of the cache, nothing of it is sure
     return reply_to(reply, a.hdr, std::move(*why));
   }
-  reply_to(reply, a.hdr, *h.last);
+  reply_to(reply, a.hdr, h.results.back().second);
 }
 
 void verifier_state::forget_steps(held& h, round& r) {
@@ -153,7 +162,7 @@ bool verifier_state::make_room(const session_id& needs) {
   auto& h = victim->second;
   spdlog::info("session {} loses its cache at {}: an older one needs the memory", to_string(victim->first), options.node);
   h.length = 0;
-  h.last.reset();
+  h.results.clear();
   auto of_engine = h.hdr;
   of_engine.incarnation = options.incarnation;
   self->send(model, call<close_session>{of_engine, close_session{}, sink{self}});  // its next round is ec::stale_position
@@ -190,9 +199,10 @@ std::optional<failure> verifier_state::take(held& h, round& r, const running_ste
   if (!rows)
     return to_failure(rows.error());
   h.length = r.ask.base + r.ask.rows.rows;
-  h.last_unit = r.hdr.unit;
-  h.last = verified{r.ask.base, std::move(*rows), r.times, done->batch_rows,
-                    monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s, h.prompt_rows)};
+  const auto chunk = monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s, h.prompt_rows);
+  h.results.emplace_back(r.hdr.unit, verified{r.ask.base, std::move(*rows), r.times, done->batch_rows, chunk});
+  if (h.results.size() > most_results)
+    h.results.pop_front();
   return std::nullopt;
 }
 

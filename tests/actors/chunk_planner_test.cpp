@@ -264,6 +264,23 @@ TEST_CASE("no step of a guess begins that the answer would wait for", "[actors][
   CHECK_FALSE(draft_pace({.most = 6}, 1024).due(7, 100));  // nothing is known of the cloud
 }
 
+TEST_CASE("no round goes ahead where a lost bet costs the link more than a won one saves", "[actors][hat]") {
+  auto ahead = [](std::uint64_t bytes_per_s, draft_source source) {
+    auto p = paced();
+    traffic link;
+    link.rtt_us = 20'000;
+    link.up_bytes_per_s = link.down_bytes_per_s = bytes_per_s;
+    p.on_link(link);
+    for (int i = 0; i < 20; ++i)
+      p.on_verdict({6, 6, i % 2 == 0 ? source : draft_source::fresh});  // half of the bets come true at most
+    return p.plan().ahead;
+  };
+  CHECK(ahead(10'000'000, draft_source::bonus_guess));
+  CHECK(ahead(1'000'000, draft_source::bonus_guess));     // 7 rows there and back in 14 ms, a round trip of 20
+  CHECK_FALSE(ahead(100'000, draft_source::bonus_guess));
+  CHECK_FALSE(ahead(10'000'000, draft_source::fresh));    // none comes true
+}
+
 TEST_CASE("a chunk takes the uplink at least as long as the device", "[actors][hat]") {
   auto p = paced();
   CHECK(p.plan().chunk_rows == 16);

@@ -125,11 +125,21 @@ TEST_CASE("a round that is asked twice is answered twice, bit for bit, and run o
   CHECK(results[0].rows.rows == 3);
   CHECK(results[0].batch_rows == 3);
   CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before);
+  // So is the one before a round that went ahead of its answer.
+  round.base = 3;
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 4), round, me});
+  p.run();
+  round.base = 0;
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 2), round, me});
+  p.run();
+  CHECK(bodies<verified>(log).back().rows.data == results[0].rows.data);
+  before += 3;
+  CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before);
   // A later round at a lower base rolls back and runs.
   round.base = 1;
-  caf::anon_send(p.verify, call<verify>{of_verifier(p, 3), round, me});
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 5), round, me});
   p.run();
-  CHECK(bodies<verified>(log).size() == 3);
+  CHECK(bodies<verified>(log).size() == 5);
   CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before + 3);
 }
 

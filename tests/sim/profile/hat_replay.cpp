@@ -164,6 +164,9 @@ int main(int argc, char** argv) {
   std::string constants, points, model = "models/zoo/cloud", adapter = "models/zoo/adapters/cloud-1";
   app.add_option("--constants", constants, "JSON of one setting")->required();
   app.add_option("--points", points, "JSON of the settings to be met")->required();
+  std::uint32_t cores = 2;
+  app.add_option("--cores", cores, "that all engines share: those of the machine that was measured, or to see what more would do")
+    ->capture_default_str();
   app.add_option("--model", model)->capture_default_str();
   app.add_option("--adapter", adapter)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
@@ -171,6 +174,7 @@ int main(int argc, char** argv) {
   auto measured = read(constants);
   auto split = find(measured, "split"), hat = find(measured, "hat");
   auto bed = step_costs(model, adapter);
+  bed.cores = cores;
   auto factor = split.compute_ms / 1e3 / (bed.device[1].of(1) + bed.cloud.of(1) + bed.device[3].of(1));
   for (auto* c : {&bed.cloud, &bed.device[1], &bed.device[2], &bed.device[3]}) {
     c->base_s *= factor;
