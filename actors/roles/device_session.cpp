@@ -4,6 +4,12 @@
 
 namespace virga {
 
+namespace {
+
+constexpr std::uint64_t least_halved = 32;  // positions: fewer cost the cloud about as much
+
+} // namespace
+
 device_session::device_session(complete work, draft_config how, layout stages)
   : work_(std::move(work)), how_(how), stages_(stages) {}
 
@@ -41,10 +47,18 @@ void device_session::crop(std::uint64_t length) {
 
 // -- the prompt --------------------------------------------------------------------------------------------------------
 
+/// @param left of the prompt. Behind its last chunk the first token waits for the cloud alone: where chunks are less than the
+/// prompt that one goes in halves.
+std::uint64_t device_session::next_chunk_rows(std::uint64_t left) const {
+  const auto most = std::max<std::uint64_t>(plan_.chunk_rows, 1);
+  const bool halves = how_.chunk_rows == 0 && most < length() && left > least_halved;
+  return left > most ? most : halves ? (left + 1) / 2 : left;
+}
+
 void device_session::next_chunk(actions& out) {
   if (input_waits_ || input_ >= length() || in_flight_ >= std::max(how_.chunks_in_flight, 1u))
     return;
-  auto count = std::min<std::uint64_t>(length() - input_, std::max(plan_.chunk_rows, 1u));
+  auto count = next_chunk_rows(length() - input_);
   auto step = device_step(0, stages_.input_last, input_);
   auto from = work_.prompt.begin() + static_cast<std::ptrdiff_t>(input_);
   step.tokens.assign(from, from + static_cast<std::ptrdiff_t>(count));

@@ -124,6 +124,7 @@ private:
 
   // device_session.cpp: prompt, tickets, caches
   void next_chunk(actions& out);
+  std::uint64_t next_chunk_rows(std::uint64_t left) const;
   void on_input(actions& out, const device_ticket& t, tensor rows);
   void run_bridge(actions& out, bool through_head);
   void choose_behind(models::wants& want, std::span<const token_id> more) const;

@@ -25,8 +25,8 @@ struct device_rig {
     take(session->begin(0));
     while (finish == finish_reason::none)
       step();
-    for (auto& work : cloud_works)
-      CHECK(work.ahead);  // nothing else of a finished answer waits at the cloud
+    for (auto& round : cloud_works)
+      CHECK(round.ahead);  // nothing else of a finished answer waits at the cloud
     return emitted;
   }
 

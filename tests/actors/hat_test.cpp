@@ -2,6 +2,8 @@
 #include "models/wire_rows.hpp"
 #include "tests/actors/split_pair.hpp"
 
+#include <numeric>
+
 using namespace virga;
 using namespace virga::testing;
 
@@ -229,6 +231,32 @@ TEST_CASE("what suited the last prompt's link is not taken for granted by the ne
     p.generate(long_prompt, 1, {}, id);
     CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->steps == before + 2);  // 32 rows, and then the cloud has said: all
   }
+}
+
+TEST_CASE("the last of a prompt's chunks goes in halves", "[actors][hat]") {
+  pair p{f32(), layers, 1, 0, {}, adapter_after(1)};
+  auto part = p.part;
+  part.stage_count = 1;
+  std::vector<std::uint32_t> chunks;
+  auto tells_64 = [&](verifier::pointer) -> verifier::behavior_type {
+    return {[](call<open_session>& c) { reply_to(c.reply, c.hdr, opened{0, 999, 64}); },
+            [&](call<verify>& c) {
+              chunks.push_back(c.body.rows.rows);
+              const auto want = c.body.want == rows_wanted::none ? 0u : 1u;
+              auto rows = want > 0 ? some_rows(c.body.rows, c.body.rows.rows - 1, 1) : tensor{};
+              reply_to(c.reply, c.hdr, verified{c.body.base, std::move(rows), {}, 1, 64});
+            },
+            [](const call<close_session>&) {}};
+  };
+  p.aim(p.verifier_stub, p.sys.spawn(tells_64), 31);
+  p.run();
+  p.generate(std::vector<token_id>(200, 5), 1);
+  REQUIRE(chunks.size() > 2);
+  CHECK(chunks.front() == 32);
+  CHECK(std::accumulate(chunks.begin(), chunks.end(), 0u) == 200);
+  CHECK(std::ranges::max(chunks) == 64);
+  CHECK(chunks.back() <= 32);
+  CHECK(chunks[chunks.size() - 2] <= 33);
 }
 
 TEST_CASE("a chunk's wait for its own prompt is no reason for larger chunks", "[actors][hat]") {
