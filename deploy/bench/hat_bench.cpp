@@ -132,7 +132,7 @@ private:
     at.shape({reference_rtt_ms, 0, 0, 0});
     say_("0.5 B shape: " + std::to_string(s.devices) + " devices, " + name);
     const auto bare = hat_run(world_, {q}, at, 1).rows("0.5 B", reference_rtt_ms, {"split"}).front().answers.front().got;
-    const auto cloud_s = s.devices * bare.cloud_ms / 1000;  // for the prompts of all devices
+    const auto cloud_s = s.devices * bare.compute_ms / 1000;  // for the prompts of all devices; the device's part of it is small
     const auto up_mbit = static_cast<double>(bare.bytes_up) * 8 / cloud_s / 1e6;
     at.shape({reference_rtt_ms, 0, up_mbit, 4 * up_mbit});
     auto set = hat_run(world_, asked, at, after_it).rows("0.5 B", reference_rtt_ms, {"split", "hat"});
