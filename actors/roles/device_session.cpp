@@ -6,7 +6,7 @@ namespace virga {
 
 namespace {
 
-constexpr std::uint64_t least_halved = 32;  // positions: fewer cost the cloud about as much
+constexpr std::uint64_t least_halved = 16;  // positions: fewer cost the cloud about as much
 
 } // namespace
 

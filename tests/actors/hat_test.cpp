@@ -255,8 +255,8 @@ TEST_CASE("the last of a prompt's chunks goes in halves", "[actors][hat]") {
   CHECK(chunks.front() == 32);
   CHECK(std::accumulate(chunks.begin(), chunks.end(), 0u) == 200);
   CHECK(std::ranges::max(chunks) == 64);
-  CHECK(chunks.back() <= 32);
-  CHECK(chunks[chunks.size() - 2] <= 33);
+  CHECK(chunks.back() <= 16);
+  CHECK(chunks[chunks.size() - 2] <= 17);
 }
 
 TEST_CASE("a chunk's wait for its own prompt is no reason for larger chunks", "[actors][hat]") {
