@@ -139,6 +139,8 @@ private:
     for (auto& row : set) {
       auto o = row.to_json();
       o["up_mbit"] = up_mbit;
+      // No first token comes before its prompt is up.
+      o["ttft_floor_ms"] = o.at("bytes_up").to_number<double>() / static_cast<double>(row.answers.size()) * 8 / up_mbit / 1e3;
       if (row.strategy == "split")
         o["strategy"] = name;
       out.push_back(std::move(o));

@@ -137,7 +137,8 @@ class Hostile(ToyTest):
         for _ in range(2):
             old = self.toy.pid("cloud-1")
             os.kill(old, signal.SIGKILL)
-            self.assertTrue(wait_until(lambda: "cloud-1" in self.toy.processes().values() and self.toy.pid("cloud-1") != old))
+            again = lambda: any(who == "cloud-1" and pid != old for pid, who in self.toy.processes().items())
+            self.assertTrue(wait_until(again))
         self.assertEqual(self.ask("edge")[0], 200)
         self.assertTrue(wait_until(self.all_answer), self.toy.status())
         self.assertEqual(self.ask("split"), (200, text))
