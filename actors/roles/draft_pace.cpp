@@ -92,8 +92,11 @@ device_session::plan draft_pace::plan() const {
   if (how_.most == 0)
     return out;
   auto step = step_s_.value_or(0);
-  if (how_.adapt && !cloud_.empty())  // a guess that came true was drafted while waiting
-    out.most = length_.best(step * (1 - guessed_.value_or(0)), [this](std::uint32_t k) { return round_trip(k + 1); });
+  if (how_.adapt && !cloud_.empty()) {
+    const auto unhidden = 1 - guessed_.value_or(0);  // a guess that came true was drafted while waiting
+    const auto last = unhidden * input_s_.value_or(0);  // every round's last token goes through the input stages alone
+    out.most = length_.best(step * unhidden, [&](std::uint32_t k) { return last + round_trip(k + 1); });
+  }
   auto wait = round_trip(out.most + 1);
   out.hidden_steps = step > 0 ? static_cast<std::uint32_t>(std::min(wait / step, static_cast<double>(how_.most) + 1)) : 0;
   if (step > crowded * fastest_s_)

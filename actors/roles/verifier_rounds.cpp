@@ -14,8 +14,10 @@ namespace virga {
 namespace {
 
 /// Results that a session's verifier remembers: as many calls as a device has on their way, so that after a lost connection none of
-/// them runs again. Chunks have no rows, rounds a few.
+/// them runs again. Chunks have no rows and rounds a few; between the parts of a pipeline chunks have all, and of these only the last
+/// is kept.
 constexpr std::size_t most_results = 8;
+constexpr std::uint32_t most_result_rows = 64;  ///< of all that are kept beside the last one
 
 } // namespace
 
@@ -201,8 +203,13 @@ std::optional<failure> verifier_state::take(held& h, round& r, const running_ste
   h.length = r.ask.base + r.ask.rows.rows;
   const auto chunk = monitor_.suggest(models::row_bytes(h.wire, options.config.hidden), r.ask.up_bytes_per_s, h.prompt_rows);
   h.results.emplace_back(r.hdr.unit, verified{r.ask.base, std::move(*rows), r.times, done->batch_rows, chunk});
-  if (h.results.size() > most_results)
+  std::uint32_t kept = 0;
+  for (auto& [unit, result] : h.results)
+    kept += result.rows.rows;
+  while (h.results.size() > 1 && (h.results.size() > most_results || kept - h.results.back().second.rows.rows > most_result_rows)) {
+    kept -= h.results.front().second.rows.rows;
     h.results.pop_front();
+  }
   return std::nullopt;
 }
 

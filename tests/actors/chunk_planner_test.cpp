@@ -264,6 +264,20 @@ TEST_CASE("no step of a guess begins that the answer would wait for", "[actors][
   CHECK_FALSE(draft_pace({.most = 6}, 1024).due(7, 100));  // nothing is known of the cloud
 }
 
+TEST_CASE("where a round costs much beside its draft, tokens that seldom stand are worth drafting", "[actors][hat]") {
+  auto most = [](double input_s) {
+    auto p = paced();
+    p.on_input_step(input_s);
+    for (int i = 0; i < 200; ++i) {
+      p.on_draft_step(0.020);
+      p.on_verdict({1, static_cast<std::uint16_t>(i % 5 < 2 ? 1 : 0), draft_source::fresh});
+    }
+    return p.plan().most;
+  };
+  CHECK(most(0.001) == 0);
+  CHECK(most(0.200) >= 1);
+}
+
 TEST_CASE("no round goes ahead where a lost bet costs the link more than a won one saves", "[actors][hat]") {
   auto ahead = [](std::uint64_t bytes_per_s, draft_source source) {
     auto p = paced();

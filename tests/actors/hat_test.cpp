@@ -137,11 +137,21 @@ TEST_CASE("a round that is asked twice is answered twice, bit for bit, and run o
   CHECK(bodies<verified>(log).back().rows.data == results[0].rows.data);
   before += 3;
   CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before);
+  // Not many rows are remembered.
+  auto many = round;
+  many.base = 0;
+  many.rows = {dtype::f32, 60, p.part.hidden, byte_buffer(60 * p.part.hidden * sizeof(float), std::byte{0x3c})};
+  for (std::uint32_t unit : {6, 7, 9, 6}) {
+    caf::anon_send(p.verify, call<verify>{of_verifier(p, unit), many, me});
+    p.run();
+    before += 60;
+  }
+  CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before);
   // A later round at a lower base rolls back and runs.
   round.base = 1;
-  caf::anon_send(p.verify, call<verify>{of_verifier(p, 5), round, me});
+  caf::anon_send(p.verify, call<verify>{of_verifier(p, 8), round, me});
   p.run();
-  CHECK(bodies<verified>(log).size() == 5);
+  CHECK(bodies<verified>(log).size() == 9);
   CHECK(p.ask<engine_stats>(p.cloud, stats_atom::value)->rows == before + 3);
 }
 
