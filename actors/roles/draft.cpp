@@ -42,4 +42,16 @@ void append_rows(tensor& to, const tensor& more) {
   to.data.insert(to.data.end(), more.data.begin(), more.data.end());
 }
 
+std::vector<verify> in_pieces(const verify& whole, std::uint32_t most) {
+  const auto rows = whole.rows.rows;
+  most = most > 0 ? most : rows;
+  std::vector<verify> out;
+  for (std::uint32_t first = 0; first < rows; first += most) {
+    const auto count = std::min(most, rows - first);
+    const auto want = first + count == rows || whole.want == rows_wanted::all ? whole.want : rows_wanted::none;
+    out.push_back({whole.base + first, want, some_rows(whole.rows, first, count), whole.up_bytes_per_s});
+  }
+  return out;
+}
+
 } // namespace virga

@@ -8,6 +8,7 @@
 // Kangaroo).
 #pragma once
 
+#include "messages/types.hpp"
 #include "models/shard.hpp"
 
 #include <optional>
@@ -72,5 +73,9 @@ tensor some_rows(const tensor& from, std::uint32_t first, std::uint32_t count);
 
 /// Puts rows below rows of the same width and dtype; an empty `to` becomes `more`.
 void append_rows(tensor& to, const tensor& more);
+
+/// Rows that follow each other as calls of at most `most` rows (0: all in one), in order. Of all but the last nothing comes back,
+/// unless every row is wanted.
+std::vector<verify> in_pieces(const verify& whole, std::uint32_t most);
 
 } // namespace virga

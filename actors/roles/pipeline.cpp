@@ -54,25 +54,19 @@ std::optional<failure> pipeline_state::prepare(asked& a, verify& body) const {
   return std::nullopt;
 }
 
-void pipeline_state::set_out(asked& a, open_session&& body) { set_out(a, std::variant<open_session, verify>{std::move(body)}); }
+void pipeline_state::set_out(asked& a, open_session&& body) { send_piece(a, std::move(body)); }
 
-/// Of all pieces but the last nothing comes back, unless every row is wanted.
 void pipeline_state::set_out(asked& a, verify&& body) {
   const auto rows = body.rows.rows;
   const auto most = options.chunk_rows == 0 ? rows : std::max(options.chunk_rows, (rows + pieces_most - 1) / pieces_most);
   if (rows <= most)
-    return set_out(a, std::variant<open_session, verify>{std::move(body)});
-  for (std::uint32_t first = 0; first < rows; first += most) {
-    const auto count = std::min(most, rows - first);
-    verify piece{body.base + first, body.want, some_rows(body.rows, first, count), body.up_bytes_per_s};
-    if (first + count < rows && body.want != rows_wanted::all)
-      piece.want = rows_wanted::none;
-    set_out(a, std::variant<open_session, verify>{std::move(piece)});
-  }
+    return send_piece(a, std::move(body));
+  for (auto& piece : in_pieces(body, most))
+    send_piece(a, std::move(piece));
 }
 
 /// The unit of a piece follows from its call's: a repeat of the call is one of the same pieces.
-void pipeline_state::set_out(asked& a, std::variant<open_session, verify> piece) {
+void pipeline_state::send_piece(asked& a, std::variant<open_session, verify> piece) {
   walk w{a.hdr, key_of(a.hdr), std::move(piece)};
   w.hdr.unit = a.hdr.unit * pieces_most + a.pieces++;
   send(walks_.insert_or_assign(key_of(w.hdr), std::move(w)).first->second, a.from);

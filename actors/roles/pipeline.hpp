@@ -81,7 +81,7 @@ private:
   std::optional<failure> prepare(asked& a, verify& body) const;
   void set_out(asked& a, open_session&& body);
   void set_out(asked& a, verify&& body);
-  void set_out(asked& a, std::variant<open_session, verify> piece);
+  void send_piece(asked& a, std::variant<open_session, verify> piece);
   void send(walk& w, const std::string& from);
   void take(walk_map::iterator at, asked& a, opened& by);
   void take(walk_map::iterator at, asked& a, verified& by);

@@ -62,24 +62,20 @@ void verifier_state::run(call<verify>& c) {
     send_steps(h, r);
 }
 
-/// A long prompt in several steps, so that others get their turn between them. Of all but the last nothing comes back,
-/// unless every row is wanted.
+/// A long prompt in several steps, so that others get their turn between them.
 void verifier_state::send_steps(held& h, round& r) {
-  const auto& body = r.ask;
-  const auto rows = body.rows.rows, most = options.config.chunk_rows > 0 ? options.config.chunk_rows : rows;
-  for (std::uint32_t at = 0; at < rows; at += most) {
+  for (auto& piece : in_pieces(r.ask, options.config.chunk_rows)) {
     engine_step step;
     step.owner = options.incarnation;
     step.first_stage = 0;
     step.last_stage = options.config.stage_count - 1;
-    step.base = body.base + at;
-    const auto count = std::min(most, rows - at);
-    step.rows = some_rows(body.rows, at, count);
-    step.want.rows = at + count == rows || body.want == rows_wanted::all ? body.want : rows_wanted::none;
+    step.base = piece.base;
+    step.want.rows = piece.want;
     ++r.steps;
     auto of_step = r.hdr;
     of_step.unit = ++h.last_step;
-    h.steps[of_step.unit] = {r.hdr.unit, count, self->clock().now()};
+    h.steps[of_step.unit] = {r.hdr.unit, piece.rows.rows, self->clock().now()};
+    step.rows = std::move(piece.rows);
     self->send(model, call<engine_step>{of_step, std::move(step), sink{self}});
   }
 }
