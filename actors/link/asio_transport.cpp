@@ -124,7 +124,7 @@ struct network::impl {
   std::vector<std::weak_ptr<tls_peer>> peers;
   time_point last_line{};
   std::atomic<std::uint64_t> accepted{0}, strays{0}, unknown{0}, replaced{0};
-  std::unique_ptr<caf::execution_unit> unit;
+  std::unique_ptr<io_unit> unit;
   std::thread thread;
 };
 
@@ -177,6 +177,8 @@ network::network(const tls_config& identity, caf::timespan handshake_time)
 network::~network() {
   impl_->io.stop();
   impl_->thread.join();
+  if (impl_->unit)
+    impl_->unit->close();
   error_code ignored;
   impl_->acceptor.close(ignored);
   for (auto& p : impl_->peers)

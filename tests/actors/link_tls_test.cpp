@@ -383,6 +383,23 @@ TEST_CASE_METHOD(sockets, "a peer that connects again takes the place of its old
   finish(server);
 }
 
+TEST_CASE_METHOD(sockets, "who was to run on a network's thread when that ended still runs", "[actors][link]") {
+  // Made on workers, woken as a link wakes its node: on the link's thread.
+  auto echo = sys.spawn([]() -> caf::behavior { return {[](int x) { return x; }}; });
+  caf::scoped_actor self{sys};
+  for (int i = 0; i < 20; ++i) {
+    {
+      network n{ids().of("edge-1")};
+      auto* where = n.host(sys);
+      caf::actor_cast<caf::abstract_actor*>(echo)->enqueue(self->ctrl(), caf::make_message_id(), caf::make_message(i), where);
+    }
+    int heard = -1;
+    self->receive([&](int x) { heard = x; }, caf::after(5s) >> [] {});
+    REQUIRE(heard == i);
+  }
+  self->send_exit(echo, caf::exit_reason::user_shutdown);
+}
+
 // -- whole links -------------------------------------------------------------------------------------------------------
 
 namespace {
