@@ -2,6 +2,7 @@
 
 #include "deploy/adapter_scoring.hpp"
 #include "deploy/failures.hpp"
+#include "deploy/local_model.hpp"
 #include "models/make_shard.hpp"
 #include "models/train/adapter_card.hpp"
 #include "models/train/gates.hpp"
@@ -21,7 +22,7 @@ namespace world = models::world;
 namespace fs = std::filesystem;
 
 struct eval_options {
-  std::string model, adapter, zoo = "models/zoo", split = "test", shard = "torch", read_log;
+  std::string model, adapter, zoo = "models/zoo", split = "test", shard = "torch", dtype = "f32", read_log;
   bool gates = false, json = false;
   std::uint32_t questions = 2000;
   std::uint64_t seed = 1, world_seed = world::default_world_seed;
@@ -50,7 +51,9 @@ train::model_scores ask(const eval_options& o, const fs::path& dir) {
   try {
     const models::hf::model_folder folder(dir);
     check_vocabulary(folder, words);
-    const auto model = o.shard == "torch" ? models::make_torch_shard(folder, {}) : models::make_reference_shard(folder, {});
+    models::shard_options s;
+    s.compute = dtype_named(o.dtype);
+    const auto model = o.shard == "torch" ? models::make_torch_shard(folder, s) : models::make_reference_shard(folder, s);
     const auto from = o.split == "test" ? world::split::test : world::split::validation;
     return train::measure(where, words, train::score_with(*model), from, o.seed, o.questions);
   } catch (const models::bad_model& e) {
@@ -121,9 +124,12 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--world-seed", o->world_seed, "Of the world that the models were trained on");
   command->add_option("--people", o->people, "In that world")->check(CLI::Range(2u, 4096u));
   command->add_option("--shard", o->shard, "What runs the model")->check(CLI::IsMember({"torch", "reference"}));
+  command->add_option("--dtype", o->dtype, "Of the weights: f32 (default), f64, bf16, int8 or int4")
+    ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
   command->add_option("--read-log", o->read_log, "Where each read of the test split is written down");
   command->add_flag("--json", o->json, "For programs");
   command->footer("Examples:\n  virga eval --gates\n  virga eval models/zoo/cloud --split validation\n"
+                  "  virga eval models/zoo/cloud --split validation --dtype int4\n"
                   "  virga eval models/zoo/cloud --adapter models/zoo/adapters/cloud-1");
   command->callback([o] { eval(*o); });
 }

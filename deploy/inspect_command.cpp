@@ -153,10 +153,10 @@ void print_folder(const findings& f) {
     std::cout << "  " << name << " " << models::bytes_text(bytes);
   std::cout << "\n  KV of one token: " << models::bytes_text(models::kv_bytes_per_token(c, dtype::f32)) << " in f32, "
             << models::bytes_text(models::kv_bytes_per_token(c, dtype::bf16)) << " in bf16\n";
-  for (auto t : {dtype::f32, dtype::bf16}) {
+  for (auto t : {dtype::f32, dtype::bf16, dtype::int8, dtype::int4}) {
     models::shard_options o;
     o.compute = t;
-    o.kv_bytes = models::kv_bytes_per_token(c, t) * std::min<std::uint64_t>(c.max_position_embeddings, 4096);
+    o.kv_bytes = models::kv_bytes_per_token(c, models::kv_type(t)) * std::min<std::uint64_t>(c.max_position_embeddings, 4096);
     std::cout << "  memory with KV of up to 4,096 positions: " << models::arithmetic(models::need_of(*f.folder, o, 512), t) << "\n";
   }
   for (auto& [name, why] : f.folder->ignored())

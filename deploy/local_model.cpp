@@ -35,15 +35,15 @@ std::uintmax_t bytes_in(const std::filesystem::path& dir) {
 /// KV bytes of one sequence in whole pages.
 std::uint64_t kv_bytes(const models::hf::model_config& c, std::uint64_t positions, dtype weights) {
   constexpr std::uint64_t page = models::defaults::kv_page_positions;
-  return (positions + page - 1) / page * page * models::kv_bytes_per_token(c, weights);
+  return (positions + page - 1) / page * page * models::kv_bytes_per_token(c, models::kv_type(weights));
 }
 
 } // namespace
 
 void add_local_options(CLI::App& command, local_options& o) {
   command.add_option("--model", o.model, "Its folder; default models/zoo/cloud");
-  command.add_option("--dtype", o.dtype, "Of the weights: f32 (default), bf16 (half the memory) or f64")
-    ->check(CLI::IsMember({"f64", "f32", "bf16"}));
+  command.add_option("--dtype", o.dtype, "Of the weights: f32 (default), bf16 (half the memory), int8 (a quarter), int4 (a seventh) or f64")
+    ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
   command.add_option("--threads", o.threads, "Default: all cores for large models, 1 for small ones")->check(CLI::Range(1u, 1024u));
   command.add_flag("--reference", o.reference, "The plain C++ shard in place of libtorch's: slow, bit-identical everywhere");
 }
@@ -108,7 +108,10 @@ std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, dtype 
 dtype local_model::weights() const { return dtype_named(options_.dtype); }
 
 dtype dtype_named(const std::string& name) {
-  return name == "f64" ? dtype::f64 : name == "bf16" ? dtype::bf16 : dtype::f32;
+  for (auto t : {dtype::f64, dtype::bf16, dtype::int8, dtype::int4})
+    if (name == to_string(t))
+      return t;
+  return dtype::f32;
 }
 
 std::string read_whole_input(const std::string& cure) {

@@ -17,7 +17,7 @@ namespace virga::deploy {
 
 struct local_options {
   std::string model = "models/zoo/cloud";
-  std::string dtype = "f32";   ///< of weights: f64, f32 or bf16
+  std::string dtype = "f32";   ///< of weights: f64, f32, bf16, int8 or int4
   std::uint32_t threads = 0;   ///< 0: all cores for large models, one for small ones
   bool reference = false;
 };
@@ -82,7 +82,7 @@ std::string read_whole_input(const std::string& cure);
 /// The same less one line break at the end.
 std::string read_standard_input(const std::string& cure);
 
-/// "f64", "f32" or "bf16".
+/// "f64", "f32", "bf16", "int8" or "int4".
 dtype dtype_named(const std::string& name);
 
 /// "1,2, 3" or "[1, 2, 3]" -> ids. @throws bad_input naming the piece that is no id

@@ -47,11 +47,12 @@ struct reader {
     e.stages = y.marked_text("stages", false);
     e.adapter = y.marked_text("adapter", false);
     path(e.adapter);
-    constexpr std::array dtypes{dtype::f64, dtype::f32, dtype::bf16};
-    e.compute = dtypes[y.choice("dtype", 1, {"f64", "f32", "bf16"})];
+    constexpr std::array dtypes{dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4};
+    e.compute = dtypes[y.choice("dtype", 1, {"f64", "f32", "bf16", "int8", "int4"})];
     e.reference = y.choice("shard", 0, {"torch", "reference"}) == 1;
-    if (e.reference && e.compute == dtype::bf16)
-      found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: bf16` out, or take `shard: torch`"});
+    if (e.reference && e.compute != dtype::f64 && e.compute != dtype::f32)
+      found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: " + std::string(to_string(e.compute))
+                                 + "` out, or take `shard: torch`"});
     e.kv_mb = y.whole("kv_mb", 256, {1, 1 << 20});
     y.finish();
     return e;

@@ -119,7 +119,7 @@ void add_score_command(CLI::App& app) {
   add_local_options(*command, o->local);
   command->add_option("--top-k", o->top_k, "Best tokens to name at each position (5)")->check(CLI::Range(0u, 1000u));
   command->add_option("--against", o->against, "Score in this dtype as well and compare: agreement, flips, perplexity")
-    ->check(CLI::IsMember({"f64", "f32", "bf16"}));
+    ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
   command->add_flag("--parse-special", o->parse_special, "Special tokens written in the text are those tokens, not text");
   command->add_flag("--json", o->as_json, "For programs");
   command->footer(footer);

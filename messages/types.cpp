@@ -22,14 +22,14 @@ constexpr std::array<std::string_view, role_count> role_names{
 constexpr std::array<std::string_view, strategy_count> strategy_names{
   "cloud", "edge", "split", "hat", "early-exit", "pice", "auto"};
 
-constexpr std::array<std::string_view, dtype_count> dtype_names{"f64", "f32", "bf16", "f16", "i8_rows"};
+constexpr std::array<std::string_view, 7> dtype_names{"f64", "f32", "bf16", "f16", "i8_rows", "int8", "int4"};
 
 constexpr std::array<std::string_view, 3> finish_names{"none", "stop", "length"};
 
 static_assert(ec_names.back() == "internal" && static_cast<std::size_t>(ec::internal) + 1 == ec_names.size());
 static_assert(static_cast<std::size_t>(role::offload_decider) + 1 == role_names.size());
 static_assert(static_cast<std::size_t>(strategy::auto_) + 1 == strategy_names.size());
-static_assert(static_cast<std::size_t>(dtype::i8_rows) + 1 == dtype_names.size());
+static_assert(static_cast<std::size_t>(dtype::int4) + 1 == dtype_names.size());
 
 } // namespace
 
@@ -46,6 +46,8 @@ std::size_t size_of(dtype t) noexcept {
     case dtype::bf16:
     case dtype::f16: return 2;
     case dtype::i8_rows: return 1;
+    case dtype::int8:
+    case dtype::int4: return 0;
   }
   return 0;
 }

@@ -58,10 +58,13 @@ struct header {
 
 // -- tensors ----------------------------------------------------------------------------------------------------------
 
-enum class dtype : std::uint8_t { f64 = 0, f32 = 1, bf16 = 2, f16 = 3, i8_rows = 4 };
-inline constexpr std::uint8_t dtype_count = 5;
+/// int8 and int4 are of weights alone and never travel: blocks of 32 along the inputs, one f16 scale each, the bits of GGUF's Q8_0
+/// and Q4_0 (models/kernels/packed.hpp).
+enum class dtype : std::uint8_t { f64 = 0, f32 = 1, bf16 = 2, f16 = 3, i8_rows = 4, int8 = 5, int4 = 6 };
+inline constexpr std::uint8_t dtype_count = 5;  ///< of those that travel
 std::string_view to_string(dtype t) noexcept;
-/// Bytes of one element; i8_rows counts 1 (its row scales, one f32 each, stand before the data).
+/// Bytes of one element; i8_rows counts 1 (its row scales, one f32 each, stand before the data). int8 and int4 count 0: a block
+/// is their smallest piece.
 std::size_t size_of(dtype t) noexcept;
 
 /// A matrix [rows, cols], row-major, little-endian. The position of its first row stands in the message around it.

@@ -9,12 +9,19 @@
 
 namespace virga::models {
 
+/// Dtype of a shard's KV beside weights of this one.
+inline dtype kv_type(dtype weights) { return weights == dtype::int8 || weights == dtype::int4 ? dtype::bf16 : weights; }
+
 struct shard_options {
-  dtype compute = dtype::f32;                    ///< f64, f32, or bf16: weights and KV in bf16, rows and logits in f32
+  /// f64; f32; or with rows and logits in f32: bf16 (weights and KV), int8 or int4 (weights; KV in bf16).
+  dtype compute = dtype::f32;
   std::uint64_t kv_bytes = 256u * 1024 * 1024;   ///< bound on KV memory
   std::vector<stage> stages{};                   ///< empty: those of the folder; else some of them, cut as finely as wanted
   std::shared_ptr<const hf::adapter_folder> adapter{};  ///< becomes a stage before the head; of the same model. None: nullptr
   load_progress progress{};                        ///< told while weights are converted; may be empty
+  /// Of the torch shard: libtorch's own operators for everything, int8 and int4 widened to f32. The oracle of our kernels, and what
+  /// f32 and bf16 run on where the CPU has nothing better than plain ones.
+  bool libtorch_only = false;
 };
 
 /// @throws bad_model when the folder does not hold the stages, the adapter belongs to another model or its layers end elsewhere, or

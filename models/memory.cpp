@@ -69,6 +69,20 @@ std::uint64_t groups_leave(const fs::path& root) {
   return least;
 }
 
+/// Of int8 and int4 a block of 32 has its f16 scale.
+std::uint64_t weight_bytes(std::uint64_t numbers, dtype t) {
+  if (t == dtype::int8 || t == dtype::int4)
+    return (numbers * (t == dtype::int8 ? 34 : 18) + 31) / 32;
+  return numbers * size_of(t);
+}
+
+/// "2", "0.5625".
+std::string bytes_each(dtype t) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%g", static_cast<double>(weight_bytes(32, t)) / 32);
+  return text;
+}
+
 std::string with_commas(std::uint64_t n) {
   auto s = std::to_string(n);
   for (auto at = static_cast<std::ptrdiff_t>(s.size()) - 3; at > 0; at -= 3)
@@ -87,7 +101,7 @@ memory_need need_of(const hf::model_folder& folder, const shard_options& options
       count *= d;
     n.numbers += count;
   }
-  n.weights = n.numbers * size_of(options.compute);
+  n.weights = weight_bytes(n.numbers, options.compute);
   n.kv = options.kv_bytes;
   auto heads = std::uint64_t{c.num_attention_heads} + 2 * c.num_key_value_heads;
   auto widest = std::uint64_t{3} * c.hidden_size + heads * c.head_dim + std::uint64_t{3} * c.intermediate_size;
@@ -117,7 +131,7 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 std::string arithmetic(const memory_need& n, dtype weights) {
-  return with_commas(n.numbers) + " numbers x " + std::to_string(size_of(weights)) + " bytes ("
+  return with_commas(n.numbers) + " numbers x " + bytes_each(weights) + " bytes ("
          + std::string(to_string(weights)) + ") = " + bytes_text(n.weights) + " of weights + " + bytes_text(n.kv)
          + " of KV + " + bytes_text(n.step) + " for a step = " + bytes_text(n.total());
 }
@@ -126,8 +140,10 @@ void check_memory(const hf::model_folder& folder, const shard_options& options, 
   auto need = need_of(folder, options, rows);
   if (need.total() <= free)
     return;
-  auto cure = options.compute == dtype::bf16 ? "give it less KV or fewer layers, or free some memory"
-                                             : "take dtype bf16 (2 bytes), give it less KV or fewer layers, or free some memory";
+  auto cure = options.compute == dtype::int4 ? "give it less KV or fewer layers, or free some memory"
+              : options.compute == dtype::int8 ? "take dtype int4, give it less KV or fewer layers, or free some memory"
+              : options.compute == dtype::bf16 ? "take dtype int8 or int4, give it less KV or fewer layers, or free some memory"
+                                               : "take dtype bf16 (2 bytes), int8 or int4, give it less KV or fewer layers, or free some memory";
   hf::fail(folder.dir().string(), "does not fit into memory: " + arithmetic(need, options.compute) + ", but "
                                     + bytes_text(free) + " are free; " + cure);
 }

@@ -77,7 +77,7 @@ std::vector<stage> stages_for(const hf::model_folder& folder, const shard_option
 
 paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
     : info_(make_info(folder, options)), kv_row_(2 * folder.config().num_key_value_heads * folder.config().head_dim), lane_begin_(lane_starts(info_.stages)),
-      kv_(lane_begin_.back(), page_bytes(folder.config(), options.compute), options.kv_bytes) {}
+      kv_(lane_begin_.back(), page_bytes(folder.config(), kv_type(options.compute)), options.kv_bytes) {}
 
 std::uint32_t paged_shard::row_count(const segment& s) {
   return s.rows.rows > 0 ? s.rows.rows : static_cast<std::uint32_t>(s.tokens.size());

@@ -51,6 +51,8 @@ void each(const tensor& from, Write write) {
                    * static_cast<Real>(static_cast<std::int8_t>(from.data[scales + i])));
       break;
     }
+    case dtype::int8:
+    case dtype::int4: throw std::logic_error("blocks of weights are no rows");
   }
 }
 
@@ -98,6 +100,8 @@ tensor converted(tensor rows, dtype to) {
     case dtype::bf16: each<float>(rows, [&](std::size_t i, float v) { store(out.data, i, to_bf16(v)); }); break;
     case dtype::f16: each<float>(rows, [&](std::size_t i, float v) { store(out.data, i, to_f16(v)); }); break;
     case dtype::i8_rows: write_i8_rows(rows, out); break;
+    case dtype::int8:
+    case dtype::int4: throw std::logic_error("blocks of weights are no rows");
   }
   if (!finite(out))
     throw bad_segment("the rows hold a number that " + std::string(to_string(to))

@@ -35,9 +35,11 @@ std::vector<Real> to_reals(const tensor_view& t) {
     case dtype::f32: return convert_all<Real, float>(t, [](float v) { return v; });
     case dtype::bf16: return convert_all<Real, std::uint16_t>(t, from_bf16);
     case dtype::f16: return convert_all<Real, std::uint16_t>(t, from_f16);
-    case dtype::i8_rows: break;
+    case dtype::i8_rows:
+    case dtype::int8:
+    case dtype::int4: break;
   }
-  throw std::logic_error("to_reals: tensor files hold no i8_rows");
+  throw std::logic_error("to_reals: tensor files hold numbers only");
 }
 
 template std::vector<float> to_reals(const tensor_view&);

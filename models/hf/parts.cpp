@@ -53,7 +53,9 @@ bool all_finite(std::span<const std::byte> data, dtype type) {
     case dtype::f32: return all_finite<std::uint32_t>(data, 0x7f800000u);
     case dtype::bf16: return all_finite<std::uint16_t>(data, 0x7f80u);
     case dtype::f16: return all_finite<std::uint16_t>(data, 0x7c00u);
-    case dtype::i8_rows: break;
+    case dtype::i8_rows:
+    case dtype::int8:
+    case dtype::int4: break;
   }
   return true;
 }

@@ -14,9 +14,11 @@ const char* dtype_name(dtype t) {
     case dtype::f32: return "F32";
     case dtype::bf16: return "BF16";
     case dtype::f16: return "F16";
-    case dtype::i8_rows: break;
+    case dtype::i8_rows:
+    case dtype::int8:
+    case dtype::int4: break;
   }
-  throw std::runtime_error("a safetensors file cannot hold i8_rows");
+  throw std::runtime_error("a safetensors file cannot hold this dtype");
 }
 
 void check(const tensor_view& t) {

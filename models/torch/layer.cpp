@@ -1,5 +1,7 @@
 #include "models/torch/layer_impl.hpp"
 
+#include <algorithm>
+
 namespace virga::models::torch_impl {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
@@ -28,8 +30,29 @@ layer::layer(weight_loader& load, const hf::model_config& c)
       qkv_(load.stacked({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, false)),
       o_(load.stacked({"self_attn.o_proj"}, false)) {}
 
+void layer::run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
+                       const turns& turn) const {
+  auto rows = at::empty({x.size(0), 3}, at::kLong);
+  auto* to = rows.mutable_data_ptr<std::int64_t>();
+  std::vector<at::Tensor> all;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    auto& r = segments[i];
+    for (auto position = r.base; position < r.base + r.count; ++position) {
+      *to++ = position;
+      *to++ = window_ > 0 ? std::max<std::int64_t>(0, position - window_ + 1) : 0;
+      *to++ = static_cast<std::int64_t>(all.size());
+    }
+    all.insert(all.end(), pages[i].begin(), pages[i].end());
+  }
+  const layer_weights w{attention_norm_, q_norm_, k_norm_, qkv_.weight, qkv_.bias, o_.weight, o_.bias, mlp_norm_,
+                        gate_up_.weight, gate_up_.bias, down_.weight, down_.bias, output_norm_};
+  decoder_layer(x, w, {qkv_.shape.type, shape_.heads, shape_.kv_heads, shape_.dim, gate_up_.shape.outputs / 2, eps_}, {rows, turn.halves}, all);
+}
+
 void layer::run(at::Tensor& x, const std::vector<span_of_rows>& segments,
                 const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const {
+  if (qkv_.packed())
+    return run_packed(x, segments, pages, turn);
   x.add_(o_.times(attention(rms_norm(x, attention_norm_, eps_), segments, pages, turn)));
   if (output_norm_.defined()) {
     x.copy_(rms_norm(x, output_norm_, eps_));

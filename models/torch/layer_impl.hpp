@@ -1,9 +1,11 @@
 // models/torch/layer_impl.hpp: one decoder layer on libtorch, or an adapter: such a layer without MLP, whose sum is normed. Private to models/torch, as every *_impl.hpp.
 // Shapes: rows of all segments of a group stand one after the other, [total, hidden], in the compute dtype (f64 or f32); a
-// page of one lane holds keys and values, [2, kv_heads, page positions, head_dim], in the dtype of the weights.
+// page of one lane holds keys and values, [2, kv_heads, page positions, head_dim], in the dtype of the KV; with packed weights
+// the keys stand as [kv_heads, head_dim, page positions].
 #pragma once
 
 #include "models/torch/attention_impl.hpp"
+#include "models/torch/decoder_layer_impl.hpp"
 #include "models/torch/weights_impl.hpp"
 
 namespace virga::models::torch_impl {
@@ -22,6 +24,8 @@ public:
            const turns& turn) const;
 
 private:
+  void run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
+                  const turns& turn) const;
   at::Tensor attention(const at::Tensor& x, const std::vector<span_of_rows>& segments,
                        const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const;
 

@@ -8,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <set>
 
@@ -40,10 +41,9 @@ public:
   torch_shard(const hf::model_folder& folder, const shard_options& options)
       : paged_shard(folder, options), config_(folder.config()),
         type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat),
-        stored_(options.compute == dtype::bf16 ? at::kBFloat16 : type_), rotary_(config_) {
+        stored_(kv_type(options.compute) == dtype::bf16 ? at::kBFloat16 : type_), weights_(types_for(options)), rotary_(config_) {
     c10::InferenceMode guard;
-    weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, type_, stored_,
-                       bytes_of(folder, info().stages), options.progress);
+    weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, weights_, bytes_of(folder, info().stages), options.progress);
     for (auto& s : info().stages)
       if (s.kind == stage_kind::adapter)
         load(*options.adapter);
@@ -59,14 +59,14 @@ private:
     if (s.kind == stage_kind::head) {
       norm_ = from.vector("model.norm.weight");
       bool shared = config_.tie_word_embeddings && embedding_.defined();
-      head_.weight = shared ? embedding_ : from.matrix(config_.tie_word_embeddings ? table : "lm_head.weight");
+      head_ = shared ? embedding_ : from.matrix(config_.tie_word_embeddings ? table : "lm_head.weight");
     }
     for (auto i = s.first; s.kind == stage_kind::layers && i < s.last; ++i)
       layers_.emplace_back(from, config_, i);
   }
 
   void load(const hf::adapter_folder& adapter) {
-    weight_loader from([&](auto& name) -> auto& { return adapter.weight(name); }, type_, stored_, 0, {});
+    weight_loader from([&](auto& name) -> auto& { return adapter.weight(name); }, weights_, 0, {});
     layers_.emplace_back(from, config_);
   }
 
@@ -85,7 +85,7 @@ private:
     for (auto i : members) {
       auto base = static_cast<std::int64_t>(batch[i].base), count = std::int64_t{row_count(batch[i])};
       spans.push_back({total, count, base, {}});
-      for (auto window : windows_of(first, last))
+      for (auto window : weights_.packed ? std::set<std::int64_t>{} : windows_of(first, last))  // our layers mask nothing
         spans.back().blocks.try_emplace(window, causal_blocks(base, count, window, type_));
       total += count;
     }
@@ -125,9 +125,7 @@ private:
       std::ranges::copy(s.rows.data, at);
       if (s.tokens.empty())
         continue;
-      std::vector<std::int64_t> ids(s.tokens.begin(), s.tokens.end());
-      auto index = at::from_blob(ids.data(), {spans[k].count}, at::TensorOptions(at::kLong));
-      x.narrow(0, spans[k].first, spans[k].count).copy_(embedding_.index_select(0, index));
+      x.narrow(0, spans[k].first, spans[k].count).copy_(embedding_.rows({s.tokens.begin(), s.tokens.end()}, type_));
     }
     return x;
   }
@@ -152,9 +150,12 @@ private:
         auto at = static_cast<std::size_t>((r.first + i) * half), n = static_cast<std::size_t>(half);
         rotary_.fill(static_cast<std::uint64_t>(r.base + i), cos.subspan(at, n), sin.subspan(at, n));
       }
-    both = both.to(type_).unsqueeze(2);
+    both = both.to(type_);
+    if (weights_.packed)
+      return {{}, {}, both};
+    both = both.unsqueeze(2);
     auto c = both.select(0, 0), s = both.select(0, 1);
-    return {at::cat({c, c}, -1), at::cat({s.neg(), s}, -1)};
+    return {at::cat({c, c}, -1), at::cat({s.neg(), s}, -1), {}};
   }
 
   /// The head over the rows that anything wanted needs, all segments in one product.
@@ -168,7 +169,7 @@ private:
       return;
     auto rows = needed.size() == 1 ? needed.front() : at::cat(needed, 0);
     bool normed = passes_adapter(batch[members.front()]);
-    auto logits = head_.times_widened(normed ? rows : rms_norm(rows, norm_, config_.rms_norm_eps));
+    auto logits = head_.times_unrounded(normed ? rows : rms_norm(rows, norm_, config_.rms_norm_eps));
     std::int64_t at = 0;
     for (std::size_t k = 0; k < members.size(); ++k) {
       auto& s = batch[members[k]];
@@ -197,22 +198,29 @@ private:
 
   void copy_page(const page_copy& c) override {
     c10::InferenceMode guard;
-    auto to = page(c.to);
-    to.narrow(2, 0, c.positions).copy_(page(c.from).narrow(2, 0, c.positions));
+    auto to = page(c.to), from = page(c.from);
+    if (weights_.packed)
+      to.copy_(from);
+    else
+      to.narrow(2, 0, c.positions).copy_(from.narrow(2, 0, c.positions));
   }
 
   void read_kv(page_id id, std::uint32_t position, std::byte* to) const override {
     c10::InferenceMode guard;
-    auto row = pages_[id].select(2, position).to(type_).contiguous();
+    auto& p = pages_[id];
+    auto keys = p.select(0, 0), values = p.select(0, 1).select(1, position);
+    auto key = weights_.packed ? keys.view({p.size(1), p.size(3), p.size(2)}).select(2, position) : keys.select(1, position);
+    auto row = at::stack({key, values}).to(type_).contiguous();
     std::memcpy(to, row.const_data_ptr(), row.nbytes());
   }
 
   hf::model_config config_;
   at::ScalarType type_;    ///< of rows and logits
-  at::ScalarType stored_;  ///< of weights and KV
+  at::ScalarType stored_;  ///< of KV
+  weight_types weights_;
   rotary rotary_;
-  at::Tensor embedding_, norm_;
-  product head_;
+  at::Tensor norm_;
+  product embedding_, head_;
   std::vector<layer> layers_;  ///< by lane; an adapter's among them
   std::vector<at::Tensor> pages_;
 };
@@ -220,8 +228,9 @@ private:
 } // namespace
 
 std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options) {
-  if (options.compute != dtype::f64 && options.compute != dtype::f32 && options.compute != dtype::bf16)
-    throw bad_model("the torch shard computes in f64, f32 or bf16, not in " + std::string(to_string(options.compute)));
+  constexpr std::array known{dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4};
+  if (std::ranges::find(known, options.compute) == known.end())
+    throw bad_model("the torch shard computes in f64, f32, bf16, int8 or int4, not in " + std::string(to_string(options.compute)));
   return std::make_unique<torch_shard>(folder, options);
 }
 

@@ -1,6 +1,7 @@
 // models/torch/weights_impl.hpp: weights of a folder as libtorch tensors. Private to models/torch.
 #pragma once
 
+#include "models/kernels/packed.hpp"
 #include "models/make_shard.hpp"
 
 #include <ATen/ATen.h>
@@ -11,42 +12,58 @@
 
 namespace virga::models::torch_impl {
 
-/// A weight matrix [outputs, inputs], f64, f32 or bf16, and its bias [outputs] in the compute dtype, or none.
+/// A weight matrix [outputs, inputs] and its bias [outputs] in the compute dtype, or none. Packed for our kernels, or as libtorch's own
+/// operators take it: f64, f32 or bf16.
 struct product {
-  at::Tensor weight, bias;
-  bool packed = false;  ///< the weight is oneDNN's: opaque, and times() alone can use it
+  at::Tensor weight;  ///< packed: bytes (models/kernels/packed.hpp)
+  at::Tensor bias;
+  kernels::packed_shape shape{};  ///< of a packed one; else no outputs
 
-  /// Gives a large f32 matrix to oneDNN, which lays it out once as its kernels want it: libtorch's own product does so in every
-  /// call, which costs more than the arithmetic when there are few rows. Does nothing where that is no gain or not there.
-  void pack();
+  bool packed() const { return shape.outputs > 0; }
+  bool defined() const { return weight.defined(); }
 
-  /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype. With bf16 weights the operands are
-  /// bf16, the sums f32, and the result is rounded to bf16 once.
+  /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype; the last dimension is contiguous. Packed bf16: the
+  /// operands are bf16, the sums f32. libtorch's bf16 rounds the result to bf16 once more.
   at::Tensor times(const at::Tensor& x) const;
 
-  /// The same, but the weights are widened, a block of outputs at a time, and nothing is rounded to bf16: for logits, where
-  /// rounding would make ties.
-  at::Tensor times_widened(const at::Tensor& x) const;
+  /// The same, but nothing is rounded to bf16 behind the sums: for logits, where rounding would make ties. libtorch's operators get the
+  /// weights widened, a block of outputs at a time.
+  at::Tensor times_unrounded(const at::Tensor& x) const;
+
+  /// The rows of these outputs, [ids, inputs] in `type`: a table of embeddings.
+  at::Tensor rows(const std::vector<std::int64_t>& ids, at::ScalarType type) const;
 };
 
-/// Reads tensors once, in the order asked for. Besides the result one tensor at most is held.
+/// How a shard wants its weights.
+struct weight_types {
+  at::ScalarType compute = at::kFloat;  ///< of vectors
+  dtype matrices = dtype::f32;
+  bool packed = false;                  ///< for our kernels; else int8 and int4 are widened to f32 again
+};
+
+/// Our kernels, or libtorch's operators, on this CPU?
+weight_types types_for(const shard_options& options);
+
+/// Reads tensors once, in the order asked for. Besides the result, 32 rows or one tensor at most are held.
 class weight_loader {
 public:
   using source = std::function<const hf::tensor_view&(const std::string& name)>;  ///< throws bad_model when missing
 
   /// @param total_bytes of all tensors that will be asked for, as stored, for progress
-  weight_loader(source from, at::ScalarType compute, at::ScalarType weights, std::uint64_t total_bytes, load_progress progress);
+  weight_loader(source from, weight_types types, std::uint64_t total_bytes, load_progress progress);
 
-  at::Tensor vector(const std::string& name);  ///< in the compute dtype
-  at::Tensor matrix(const std::string& name);  ///< in the dtype of the weights
-  /// NAME.weight of all names, one below the other, and with `bias` NAME.bias likewise; packed.
+  at::Tensor vector(const std::string& name);
+  product matrix(const std::string& name) { return matrix(std::vector{name}); }
+  /// NAME.weight of all names, one below the other, and with `bias` NAME.bias likewise.
   product stacked(const std::vector<std::string>& names, bool bias);
 
 private:
-  at::Tensor read(const std::string& name, at::ScalarType type);
+  product matrix(const std::vector<std::string>& names);
+  at::Tensor mapped(const std::string& name) const;
+  void told(const std::string& name);
 
   source from_;
-  at::ScalarType compute_, weights_;
+  weight_types types_;
   std::uint64_t total_bytes_, done_bytes_ = 0;
   load_progress progress_;
 };

@@ -74,7 +74,12 @@ TEST_CASE("a model that does not fit is refused with the arithmetic", "[models][
                       && Contains("dtype bf16"));
   o.compute = dtype::bf16;
   CHECK(need_of(folder, o, 100).weights == numbers * 2);
-  CHECK_THROWS_WITH(check_memory(folder, o, 100, 5), Contains("5 bytes are free") && !Contains("take dtype"));
+  CHECK_THROWS_WITH(check_memory(folder, o, 100, 5), Contains("5 bytes are free") && Contains("take dtype int8 or int4"));
+  o.compute = dtype::int8;
+  CHECK(need_of(folder, o, 100).weights == (numbers * 34 + 31) / 32);
+  o.compute = dtype::int4;
+  CHECK(need_of(folder, o, 100).weights == (numbers * 18 + 31) / 32);
+  CHECK_THROWS_WITH(check_memory(folder, o, 100, 5), Contains("numbers x 0.5625 bytes (int4)") && !Contains("take dtype"));
   o.stages = {{stage_kind::layers, 0, 1}};
   CHECK(need_of(folder, o, 100).numbers < numbers);
 }

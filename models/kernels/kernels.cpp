@@ -1,0 +1,47 @@
+#include "models/kernels/kernels.hpp"
+
+namespace virga::models::kernels {
+
+namespace {
+
+constexpr std::uint64_t line = 64;
+std::uint64_t whole_lines(std::uint64_t bytes) { return (bytes + line - 1) / line * line; }
+
+std::uint32_t blocks_of(const packed_shape& s) {
+  return s.type == dtype::int8 || s.type == dtype::int4 ? s.padded_inputs() / block_inputs : 0;
+}
+
+std::uint64_t value_bytes(const packed_shape& s, std::uint32_t rows) {
+  return whole_lines(std::uint64_t{rows} * s.padded_inputs() * (s.type == dtype::f32 ? 4 : s.type == dtype::bf16 ? 2 : 1));
+}
+
+} // namespace
+
+std::uint64_t prepared_bytes(const packed_shape& s, std::uint32_t rows) {
+  if (s.type == dtype::f32)
+    return 0;
+  return value_bytes(s, rows) + 2 * whole_lines(std::uint64_t{rows} * blocks_of(s) * 4);
+}
+
+prepared_rows places(const packed_shape& s, std::uint32_t rows, void* room) {
+  prepared_rows out{room, nullptr, nullptr, s.padded_inputs(), blocks_of(s)};
+  auto* scales = static_cast<std::byte*>(room) + (s.type == dtype::f32 ? 0 : value_bytes(s, rows));
+  out.scales = reinterpret_cast<const float*>(scales);
+  out.zeros = reinterpret_cast<const std::int32_t*>(scales + whole_lines(std::uint64_t{rows} * out.blocks * 4));
+  return out;
+}
+
+std::vector<const kernel_set*> kernels_here() {
+  std::vector<const kernel_set*> out;
+  for (auto* k : {&avx512_kernels, &avx2_kernels, &plain_kernels})
+    if (k->runs_here())
+      out.push_back(k);
+  return out;
+}
+
+const kernel_set& best_kernels() {
+  static const auto& best = *kernels_here().front();
+  return best;
+}
+
+} // namespace virga::models::kernels

@@ -1,0 +1,248 @@
+// models/kernels/rows_impl.hpp: what a layer does between its products, over the vectors of an instruction set (tiles_impl.hpp says how
+// it is included). Sums go by position or by lane, in an order that the row alone decides.
+#pragma once
+
+#include "models/kernels/kernels.hpp"
+
+namespace {
+
+using namespace virga;
+using namespace virga::models::kernels;
+
+template <class Isa>
+struct row_work {
+  using vf = typename Isa::vf;
+  using vi = typename Isa::vi;
+  static constexpr std::uint32_t lanes = Isa::lanes;
+
+  static vf load(const float* p) {
+    vf v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static void store(float* p, vf v) { __builtin_memcpy(p, &v, sizeof v); }
+  static float sum_of(vf v) {
+    float sum = 0;
+    for (std::uint32_t i = 0; i < lanes; ++i)
+      sum += v[i];
+    return sum;
+  }
+
+  /// e^x within 2 units in the last place; below -87 as at -87. NaN stays.
+  static vf exp(vf x) {
+    x = x < -87.f ? vf{} - 87.f : x;
+    x = x > 88.f ? vf{} + 88.f : x;
+    constexpr float shift = 0x1.8p23f;
+    const vf shifted = x * 1.44269504f + shift;
+    const vf n = shifted - shift;
+    const vf f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    vf p = f * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * f + 8.3334519073e-3f;
+    p = p * f + 4.1665795894e-2f;
+    p = p * f + 1.6666665459e-1f;
+    p = p * f + 5.0000001201e-1f;
+    p = p * f * f + f + 1.f;
+    return p * (vf)(((vi)shifted - 0x4b400000 + 127) << 23);
+  }
+
+  static void rms_norm(const float* x, const float* weight, float eps, std::uint32_t n, float* out) {
+    vf squares{};
+    std::uint32_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+      squares += load(x + i) * load(x + i);
+    float rest = sum_of(squares);
+    for (auto k = i; k < n; ++k)
+      rest += x[k] * x[k];
+    const float scale = 1 / __builtin_sqrtf(rest / static_cast<float>(n) + eps);
+    for (i = 0; i + lanes <= n; i += lanes)
+      store(out + i, load(x + i) * scale * load(weight + i));
+    for (; i < n; ++i)
+      out[i] = x[i] * scale * weight[i];
+  }
+
+  static void rotate(float* head, const float* cos, const float* sin, std::uint32_t half) {
+    for (std::uint32_t i = 0; i < half; ++i) {
+      const float a = head[i], b = head[half + i];
+      head[i] = a * cos[i] - b * sin[i];
+      head[half + i] = b * cos[i] + a * sin[i];
+    }
+  }
+
+  static void swiglu(const float* gate, const float* up, std::uint32_t n, float* out) {
+    std::uint32_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+      const vf g = load(gate + i);
+      store(out + i, g / (exp(-g) + 1.f) * load(up + i));
+    }
+    for (; i < n; ++i) {  // as a vector does it
+      const vf g = vf{} + gate[i];
+      out[i] = (g / (exp(-g) + 1.f))[0] * up[i];
+    }
+  }
+
+  // -- attention -------------------------------------------------------------------------------------------------------
+
+  static float number(const float* p) { return *p; }
+  static float number(const std::uint16_t* p) {
+    const std::uint32_t bits = std::uint32_t{*p} << 16;
+    float x;
+    __builtin_memcpy(&x, &bits, sizeof x);
+    return x;
+  }
+  static vf numbers(const float* p) { return load(p); }
+  static vf numbers(const std::uint16_t* p) { return Isa::bf16s(p); }
+  static void put(float* p, float x) { *p = x; }
+  static void put(std::uint16_t* p, float x) { *p = tiles<Isa>::bf16(x); }
+
+  /// Scores of Rows queries with one page's keys.
+  template <class Number, int Rows>
+  static void score_page(const float* q, std::uint32_t dim, const Number* keys, float scale, float* to, std::uint64_t to_stride) {
+    for (std::uint32_t first = 0; first < page_positions; first += 2 * lanes) {
+      vf sum[Rows][2];
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r)
+        sum[r][0] = sum[r][1] = vf{};
+      for (std::uint32_t d = 0; d < dim; ++d) {
+        const vf a = numbers(keys + d * page_positions + first), b = numbers(keys + d * page_positions + first + lanes);
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) {
+          const vf x = vf{} + q[static_cast<std::uint32_t>(r) * dim + d];
+          sum[r][0] += a * x;
+          sum[r][1] += b * x;
+        }
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) {
+        store(to + static_cast<std::uint64_t>(r) * to_stride + first, sum[r][0] * scale);
+        store(to + static_cast<std::uint64_t>(r) * to_stride + first + lanes, sum[r][1] * scale);
+      }
+    }
+  }
+
+  /// Scores of the positions [begin, end) into probabilities up to a factor; those beside them in the pages become 0.
+  /// @returns the factor
+  static float softmax(float* scores, std::uint64_t begin, std::uint64_t end, std::uint64_t all) {
+    float most = scores[begin];
+    for (auto i = begin; i < end; ++i)
+      most = scores[i] > most ? scores[i] : most;
+    for (std::uint64_t i = 0; i < begin; ++i)
+      scores[i] = most;
+    for (auto i = end; i < all; ++i)
+      scores[i] = most;
+    for (std::uint64_t i = begin / lanes * lanes; i < end; i += lanes)
+      store(scores + i, exp(load(scores + i) - most));
+    for (auto i = begin / lanes * lanes; i < begin; ++i)
+      scores[i] = 0;
+    for (auto i = end; i < all; ++i)
+      scores[i] = 0;
+    vf sum{};
+    for (std::uint64_t i = begin / lanes * lanes; i < end; i += lanes)
+      sum += load(scores + i);
+    return 1 / sum_of(sum);
+  }
+
+  /// out[r][offset .. offset + Vectors * lanes) of Rows rows: sums over all positions.
+  template <class Number, int Rows, int Vectors>
+  static void mix(const attention_task& t, const float* scores, const float* factors, std::uint32_t offset, float* out) {
+    vf sum[Rows][Vectors];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+      for (int z = 0; z < Vectors; ++z)
+        sum[r][z] = vf{};
+    for (auto p = t.begin; p < t.end; ++p) {
+      auto* values = static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset + p % page_positions * t.dim + offset;
+      const float* score = scores + (p - t.begin / page_positions * page_positions);
+      vf v[Vectors];
+#pragma GCC unroll 8
+      for (int z = 0; z < Vectors; ++z)
+        v[z] = numbers(values + static_cast<std::uint32_t>(z) * lanes);
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+        for (int z = 0; z < Vectors; ++z)
+          sum[r][z] += v[z] * score[static_cast<std::uint64_t>(r) * t.scores_stride];
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+      for (int z = 0; z < Vectors; ++z)
+        store(out + static_cast<std::uint32_t>(r) * t.dim + offset + static_cast<std::uint32_t>(z) * lanes, sum[r][z] * factors[r]);
+  }
+
+  template <class Number, int Rows>
+  static void mix_all(const attention_task& t, const float* scores, const float* factors, float* out) {
+    std::uint32_t at = 0;
+    for (; at + 2 * lanes <= t.dim; at += 2 * lanes)
+      mix<Number, Rows, 2>(t, scores, factors, at, out);
+    for (; at + lanes <= t.dim; at += lanes)
+      mix<Number, Rows, 1>(t, scores, factors, at, out);
+    if (at == t.dim)
+      return;
+    if (t.dim >= lanes)  // the last ones again, with those before them
+      return mix<Number, Rows, 1>(t, scores, factors, t.dim - lanes, out);
+    for (int r = 0; r < Rows; ++r)
+      for (std::uint32_t d = 0; d < t.dim; ++d) {
+        float sum = 0;
+        for (auto p = t.begin; p < t.end; ++p)
+          sum += scores[static_cast<std::uint64_t>(r) * t.scores_stride + (p - t.begin / page_positions * page_positions)]
+                 * number(static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset + p % page_positions * t.dim + d);
+        out[static_cast<std::uint32_t>(r) * t.dim + d] = sum * factors[r];
+      }
+  }
+
+  template <class Number, int Rows>
+  static void attend_rows(const attention_task& t, const float* q, float* out) {
+    const auto first = t.begin / page_positions, last = (t.end + page_positions - 1) / page_positions;
+    for (auto p = first; p < last; ++p)
+      score_page<Number, Rows>(q, t.dim, static_cast<const Number*>(t.pages[p]) + t.key_offset, t.scale,
+                               t.scores + (p - first) * page_positions, t.scores_stride);
+    float factors[Rows];
+    for (int r = 0; r < Rows; ++r)
+      factors[r] = softmax(t.scores + static_cast<std::uint64_t>(r) * t.scores_stride, t.begin - first * page_positions,
+                           t.end - first * page_positions, (last - first) * page_positions);
+    mix_all<Number, Rows>(t, t.scores, factors, out);
+  }
+
+  template <class Number>
+  static void attend_in(const attention_task& t) {
+    constexpr std::uint32_t most = 7;
+    for (std::uint32_t r = 0; r < t.queries;) {
+      auto* q = t.q + std::uint64_t{r} * t.dim;
+      auto* out = t.out + std::uint64_t{r} * t.dim;
+      auto left = t.queries - r;
+      if (left >= most) {
+        attend_rows<Number, 7>(t, q, out);
+        r += 7;
+      } else if (left >= 4) {
+        attend_rows<Number, 4>(t, q, out);
+        r += 4;
+      } else if (left >= 2) {
+        attend_rows<Number, 2>(t, q, out);
+        r += 2;
+      } else {
+        attend_rows<Number, 1>(t, q, out);
+        r += 1;
+      }
+    }
+  }
+
+  static void attend(const attention_task& t) { t.bf16 ? attend_in<std::uint16_t>(t) : attend_in<float>(t); }
+
+  template <class Number>
+  static void keep_in(const float* k, const float* v, std::uint32_t dim, std::uint32_t position, Number* keys, Number* values) {
+    for (std::uint32_t d = 0; d < dim; ++d) {
+      put(keys + d * page_positions + position, k[d]);
+      put(values + position * dim + d, v[d]);
+    }
+  }
+
+  static void keep(const float* k, const float* v, std::uint32_t dim, bool as_bf16, std::uint32_t position, void* keys, void* values) {
+    if (as_bf16)
+      keep_in(k, v, dim, position, static_cast<std::uint16_t*>(keys), static_cast<std::uint16_t*>(values));
+    else
+      keep_in(k, v, dim, position, static_cast<float*>(keys), static_cast<float*>(values));
+  }
+};
+
+} // namespace

@@ -1,0 +1,52 @@
+// Flags: -mavx2 -mfma -mf16c (CMakeLists.txt).
+#include "models/kernels/tiles_impl.hpp"
+
+#include "models/kernels/rows_impl.hpp"
+
+#if defined(__AVX2__) && defined(__FMA__)
+
+#include <immintrin.h>
+
+namespace {
+
+struct isa {
+  using vf = float __attribute__((vector_size(32)));
+  using vi = std::int32_t __attribute__((vector_size(32)));
+  static constexpr int lanes = 8, width = 2, number_rows = 4, block_rows = 2;
+
+  static vf dot_bf16(vf sum, vi pairs, vi pair) {
+    const vi high = vi{} + static_cast<std::int32_t>(0xffff0000u);
+    sum += (vf)(pairs << 16) * (vf)(pair << 16);
+    return sum + (vf)(pairs & high) * (vf)(pair & high);
+  }
+
+  /// In 16 bits: the instruction that multiplies bytes saturates.
+  static vi dot_bytes(vi sum, vi codes, vi x) {
+    const __m256i c = (__m256i)codes, bytes = (__m256i)x;
+    auto even = _mm256_madd_epi16(_mm256_and_si256(c, _mm256_set1_epi16(255)), _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
+    auto odd = _mm256_madd_epi16(_mm256_srli_epi16(c, 8), _mm256_srai_epi16(bytes, 8));
+    return sum + (vi)even + (vi)odd;
+  }
+
+  static vf bf16s(const std::uint16_t* p) {
+    return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16);
+  }
+  static vf halves(const void* p) { return (vf)_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+};
+
+bool here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+
+} // namespace
+
+namespace virga::models::kernels {
+const kernel_set avx2_kernels{"avx2", here, tiles<isa>::prepare, tiles<isa>::multiply, row_work<isa>::rms_norm,
+                                  row_work<isa>::rotate, row_work<isa>::swiglu, row_work<isa>::keep, row_work<isa>::attend};
+} // namespace virga::models::kernels
+
+#else
+
+namespace virga::models::kernels {
+const kernel_set avx2_kernels{"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+} // namespace virga::models::kernels
+
+#endif

@@ -1,0 +1,42 @@
+// For every CPU: the compiler's own vectors, and bytes one by one.
+#include "models/kernels/tiles_impl.hpp"
+
+#include "models/kernels/rows_impl.hpp"
+
+namespace {
+
+struct isa {
+  using vf = float __attribute__((vector_size(16)));
+  using vi = std::int32_t __attribute__((vector_size(16)));
+  static constexpr int lanes = 4, width = 2, number_rows = 4, block_rows = 2;
+
+  static vf dot_bf16(vf sum, vi pairs, vi pair) {
+    const vi high = vi{} + static_cast<std::int32_t>(0xffff0000u);
+    sum += (vf)(pairs << 16) * (vf)(pair << 16);
+    return sum + (vf)(pairs & high) * (vf)(pair & high);
+  }
+
+  static vi dot_bytes(vi sum, vi codes, vi x) {
+    for (int byte = 0; byte < 32; byte += 8)
+      sum += ((codes >> byte) & 255) * ((x << (24 - byte)) >> 24);
+    return sum;
+  }
+
+  static vf bf16s(const std::uint16_t* p) { return (vf)(vi{p[0], p[1], p[2], p[3]} << 16); }
+
+  /// As models/small_floats.hpp; infinity and NaN do not occur, a weight is finite.
+  static vf halves(const void* p) {
+    std::uint16_t h[lanes];
+    __builtin_memcpy(h, p, sizeof h);
+    vi bits{h[0], h[1], h[2], h[3]};
+    const vf size = (vf)((bits & 0x7fff) << 13) * 0x1p112f;
+    return (vf)((vi)size | (bits & 0x8000) << 16);
+  }
+};
+
+} // namespace
+
+namespace virga::models::kernels {
+const kernel_set plain_kernels{"plain", [] { return true; }, tiles<isa>::prepare, tiles<isa>::multiply, row_work<isa>::rms_norm,
+                                  row_work<isa>::rotate, row_work<isa>::swiglu, row_work<isa>::keep, row_work<isa>::attend};
+} // namespace virga::models::kernels
