@@ -1,3 +1,4 @@
+#include "deploy/bench/engine_bench.hpp"
 #include "deploy/bench/fault_bench.hpp"
 #include "deploy/bench/hat_bench.hpp"
 #include "deploy/bench/link_bench.hpp"
@@ -24,6 +25,7 @@ struct options {
   std::string prompt = "describe taylor bennett : town job pet ?";
   fault_options faults;
   hat_options hat;
+  engine_options engine;
   std::string system = "hat";
 };
 
@@ -45,6 +47,23 @@ void print_faults(const json::object& result) {
                      text(r.at("declared_fallback")), text(r.at("error")), text(r.at("wrong")), text(r.at("unresolved")),
                      fixed(r.at("recovery_s").to_number<double>(), 2) + " s", text(r.at("goal")),
                      r.at("reached").as_bool() ? "yes" : "NO"});
+  print_table(std::cout, table);
+}
+
+void print_engine(const json::object& result) {
+  std::vector<std::vector<std::string>> table{{"dtype", "threads", "prompt", "depth", "prefill tokens/s", "times libtorch", "decode tokens/s",
+                                               "times libtorch", "of memory's pace", "logits apart"}};
+  for (auto& v : result.at("rows").as_array()) {
+    auto& r = v.as_object();
+    auto number = [&](const char* key, int digits) { return fixed(r.at(key).to_number<double>(), digits); };
+    auto ratio = [&](const char* key, const char* between) {
+      auto& s = r.at(between).as_array();
+      return number(key, 2) + " (" + fixed(s[0].to_number<double>(), 2) + "-" + fixed(s[1].to_number<double>(), 2) + ")";
+    };
+    table.push_back({text(r.at("dtype")), text(r.at("threads")), text(r.at("prompt")), text(r.at("depth")), number("prefill_tokens_per_s", 0),
+                     ratio("prefill_ratio", "prefill_spread"), number("decode_tokens_per_s", 1), ratio("decode_ratio", "decode_spread"),
+                     number("decode_bandwidth_share", 2), number("logits_difference", 5)});
+  }
   print_table(std::cout, table);
 }
 
@@ -108,6 +127,18 @@ void add_bench_command(CLI::App& app) {
   of_link->add_option("--only", o->only, "Those whose name contains this: echo, bulk, prompt, delay, idle");
   add_output_options(*of_link, *o);
   of_link->callback([o] { show(*o, bench_link(o->quick, o->only, progress_of(*o)), print); });
+
+  auto* of_engine = command->add_subcommand("engine", "Prefill and decode of the torch shard beside libtorch's own operators");
+  of_engine->add_option("--model", o->engine.model, "Its folder; default: random weights in the shape of Qwen2.5-0.5B");
+  of_engine->add_option("--dtype", o->engine.dtypes, "Default f32 bf16 int8 int4; libtorch's side of int8 and int4 is bf16")
+    ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
+  of_engine->add_option("--threads", o->engine.threads, "Default 1")->check(CLI::Range(1u, 256u));
+  of_engine->add_option("--prompt", o->engine.prompt, "Tokens; default 512")->check(CLI::Range(1u, 1'000'000u));
+  of_engine->add_option("--tokens", o->engine.tokens, "Decoded; default 128")->check(CLI::Range(1u, 1'000'000u));
+  of_engine->add_option("--depth", o->engine.depth, "Decode behind so many tokens and not behind the prompt")->check(CLI::Range(0u, 1'000'000u));
+  of_engine->add_option("--rounds", o->engine.rounds, "Pairs; default 5")->check(CLI::Range(1u, 1000u));
+  add_output_options(*of_engine, *o);
+  of_engine->callback([o] { show(*o, bench_engine(o->engine, progress_of(*o)), print_engine); });
 
   auto* of_faults = command->add_subcommand("faults", "What a killed node costs clients; launches the manifest for each victim");
   of_faults->add_option("--manifest", o->manifest, "Default deploy/manifests/cluster.yaml");

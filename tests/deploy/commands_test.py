@@ -107,6 +107,16 @@ class Commands(ToyTest):
         self.assertEqual(bf16["compared"], 6)
         self.assertIn("over 6 tokens", self.ok(*say[:-1]).stdout)
 
+    def test_bench_engine_times_both_paths_and_says_how_far_their_logits_are_apart(self):
+        say = ("bench", "engine", "--model", str(SOURCE / "models/zoo/edge-s"), "--tokens", "3", "--rounds", "1", "--json")
+        rows = json.loads(self.ok(*say, "--prompt", "70").stdout)["rows"]
+        self.assertEqual(["f32", "bf16", "int8", "int4"], [r["dtype"] for r in rows])
+        for r in rows:
+            self.assertGreater(min(r["decode_ratio"], r["prefill_ratio"], r["decode_bandwidth_share"]), 0)
+        self.assertLess(rows[0]["logits_difference"], 1e-4)
+        self.assertLess(rows[1]["logits_difference"], 0.1)
+        self.assertIn("ask for fewer with --prompt", self.refused(*say, "--prompt", "99999"))
+
     def test_tokenize_gives_ids_and_text_back(self):
         llama = str(FAMILIES / "llama")
         text = " a  b\n雨🙂 <|eot_id|>\n"

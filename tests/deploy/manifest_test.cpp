@@ -116,7 +116,7 @@ TEST_CASE("each mistake is named with its line, its column, both values and the 
     {"        model: LARGE\n        stages: \"embedding,0-0,head\"", "        model: OTHER\n        stages: \"embedding,0-0,head\"",
      "come from different models"},
     {"        model: LARGE\n", "        model: LARGE\n        dtype: f64\n", "compute in f64 and f32: give both the same dtype"},
-    {"        model: OTHER\n", "        model: OTHER\n        dtype: int4\n", "is `int4`: give one of f64, f32, bf16"},
+    {"        model: OTHER\n", "        model: OTHER\n        dtype: int2\n", "is `int2`: give one of f64, f32, bf16, int8, int4"},
     {"        model: OTHER\n", "        model: OTHER\n        dtype: bf16\n        shard: reference\n",
      "`shard: reference` computes in f64 and f32 only"},
     {"        model: OTHER\n", "        model: nowhere\n", "20:16: "},
