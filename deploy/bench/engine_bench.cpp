@@ -170,17 +170,26 @@ times compare(contender& ours, contender& other, const engine_options& o) {
   return out;
 }
 
-json::object row(const models::hf::model_folder& folder, const engine_options& o, const std::string& name, const times& t, double apart) {
+json::object row(const models::hf::model_folder& folder, const engine_options& o, const std::string& name,
+                 const times& t, double apart) {
   auto per_token = at_share(t.decode, 0.5) / o.tokens;
   std::vector<double> shares;
   for (std::size_t i = 0; i < t.decode.size(); ++i)
     shares.push_back(bytes_of_a_token(folder, dtype_named(name)) * o.tokens / t.decode[i] / t.pace[i]);
-  return {{"dtype", name}, {"threads", o.threads}, {"prompt", o.prompt}, {"tokens", o.tokens}, {"depth", o.depth},
+  return {{"dtype", name},
+          {"threads", o.threads},
+          {"prompt", o.prompt},
+          {"tokens", o.tokens},
+          {"depth", o.depth},
           {"against", "libtorch's operators"},
-          {"decode_ratio", at_share(t.decode_ratio, 0.5)}, {"decode_spread", spread(t.decode_ratio)},
-          {"prefill_ratio", at_share(t.prefill_ratio, 0.5)}, {"prefill_spread", spread(t.prefill_ratio)},
-          {"decode_tokens_per_s", 1 / per_token}, {"prefill_tokens_per_s", o.prompt / at_share(t.prefill, 0.5)},
-          {"decode_bandwidth_share", at_share(shares, 0.5)}, {"read_gb_per_s", at_share(t.pace, 0.5) / 1e9},
+          {"decode_ratio", at_share(t.decode_ratio, 0.5)},
+          {"decode_spread", spread(t.decode_ratio)},
+          {"prefill_ratio", at_share(t.prefill_ratio, 0.5)},
+          {"prefill_spread", spread(t.prefill_ratio)},
+          {"decode_tokens_per_s", 1 / per_token},
+          {"prefill_tokens_per_s", o.prompt / at_share(t.prefill, 0.5)},
+          {"decode_bandwidth_share", at_share(shares, 0.5)},
+          {"read_gb_per_s", at_share(t.pace, 0.5) / 1e9},
           {"logits_difference", apart}};
 }
 
@@ -205,7 +214,8 @@ json::object bench_engine(const engine_options& o, const std::function<void(cons
     if (folder.stages().size() != 3)
       throw bad_input(dir.string() + " holds only " + models::describe(folder.stages()) + ": this needs a whole model");
     if (auto most = folder.config().max_position_embeddings; std::max(o.prompt, o.depth) + o.tokens + 8 > most)
-      throw bad_input(dir.string() + " takes " + std::to_string(most) + " positions: ask for fewer with --prompt, --depth and --tokens");
+      throw bad_input(dir.string() + " takes " + std::to_string(most)
+                      + " positions: ask for fewer with --prompt, --depth and --tokens");
     for (auto& name : o.dtypes) {
       say(name + ", " + std::to_string(o.threads) + (o.threads == 1 ? " thread" : " threads"));
       rows.push_back(measure(folder, o, name));

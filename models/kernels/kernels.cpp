@@ -12,7 +12,10 @@ std::uint32_t blocks_of(const packed_shape& s) {
 }
 
 std::uint64_t value_bytes(const packed_shape& s, std::uint32_t rows) {
-  return whole_lines(std::uint64_t{rows} * s.padded_inputs() * (s.type == dtype::f32 ? 4 : s.type == dtype::bf16 ? 2 : 1));
+  return whole_lines(std::uint64_t{rows} * s.padded_inputs()
+                     * (s.type == dtype::f32    ? 4
+                        : s.type == dtype::bf16 ? 2
+                                                : 1));
 }
 
 } // namespace

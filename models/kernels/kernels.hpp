@@ -1,8 +1,9 @@
-// models/kernels/kernels.hpp: products of rows with a packed matrix (packed.hpp), for the CPU that runs. No torch, no threads: who
-// calls divides the panels.
+// models/kernels/kernels.hpp: products of rows with a packed matrix (packed.hpp), for the CPU that runs. No torch, no
+// threads: who calls divides the panels.
 //
-// Every output is summed in the order of its inputs, by one caller, whatever rows stand beside it: a row's result does not depend on
-// the number of rows, chunks, batches or threads. It does depend on the set of kernels (fused or plain multiply-add).
+// Every output is summed in the order of its inputs, by one caller, whatever rows stand beside it: a row's result does
+// not depend on the number of rows, chunks, batches or threads. It does depend on the set of kernels (fused or plain
+// multiply-add).
 #pragma once
 
 #include "models/kernels/packed.hpp"
@@ -12,20 +13,21 @@
 
 namespace virga::models::kernels {
 
-/// Rows as a product of this type reads them: f32 as they are; bf16 rounded; for int8 and int4 signed bytes, one f32 scale for
-/// each block of 32 and, so that codes can be unsigned, the sum of each block times the codes' zero.
+/// Rows as a product of this type reads them: f32 as they are; bf16 rounded; for int8 and int4 signed bytes, one f32
+/// scale for each block of 32 and, so that codes can be unsigned, the sum of each block times the codes' zero.
 struct prepared_rows {
-  const void* values = nullptr;       ///< [rows][stride]: float, bf16 bits or int8
-  const float* scales = nullptr;      ///< [rows][blocks]
+  const void* values = nullptr;         ///< [rows][stride]: float, bf16 bits or int8
+  const float* scales = nullptr;        ///< [rows][blocks]
   const std::int32_t* zeros = nullptr;  ///< [rows][blocks]
-  std::uint32_t stride = 0;           ///< values between rows
+  std::uint32_t stride = 0;             ///< values between rows
   std::uint32_t blocks = 0;
 };
 
 /// Bytes that prepare() needs for this many rows, 64-byte aligned.
 std::uint64_t prepared_bytes(const packed_shape& shape, std::uint32_t rows);
 
-/// Where prepare() puts what, in `room`. For f32 rows that need no padding `room` may be `x`, which prepare() then leaves.
+/// Where prepare() puts what, in `room`. For f32 rows that need no padding `room` may be `x`, which prepare() then
+/// leaves.
 prepared_rows places(const packed_shape& shape, std::uint32_t rows, void* room);
 
 /// Positions of a page of KV; that of models/defaults.hpp.
@@ -34,30 +36,30 @@ inline constexpr std::uint32_t page_positions = 64;
 /// Queries of one position that share a head of keys and values. In a page, [head][dim][64 positions] are keys and
 /// [head][64 positions][dim] values.
 struct attention_task {
-  const float* q = nullptr;          ///< [queries][dim]
-  float* out = nullptr;              ///< [queries][dim]
+  const float* q = nullptr;  ///< [queries][dim]
+  float* out = nullptr;      ///< [queries][dim]
   std::uint32_t queries = 0, dim = 0;
-  float scale = 1;                   ///< of scores
-  const void* const* pages = nullptr;  ///< of the whole history
-  bool bf16 = false;                 ///< what pages hold; else f32
+  float scale = 1;                                 ///< of scores
+  const void* const* pages = nullptr;              ///< of the whole history
+  bool bf16 = false;                               ///< what pages hold; else f32
   std::uint64_t key_offset = 0, value_offset = 0;  ///< of this head in a page, in numbers
-  std::uint64_t begin = 0, end = 0;  ///< positions seen
-  float* scores = nullptr;           ///< room: 7 rows of `scores_stride`
-  std::uint64_t scores_stride = 0;   ///< a number for each position of the pages seen
+  std::uint64_t begin = 0, end = 0;                ///< positions seen
+  float* scores = nullptr;                         ///< room: 7 rows of `scores_stride`
+  std::uint64_t scores_stride = 0;                 ///< a number for each position of the pages seen
 };
 
 /// What one kind of CPU does best.
 struct kernel_set {
-  std::string_view name;  ///< "avx512" (with bf16 and vnni), "avx2" (with fma and f16c), "plain"
+  std::string_view name;  ///< "avx512" (with bf16 and vnni), "avx2" (with fma; f16c came before both), "plain"
   bool (*runs_here)();
 
-  /// Rows [first, last) of x [.., inputs] f32, row stride `stride`, into `to` (from places()). NaN and infinity stay visible in
-  /// the result of every product of their block.
-  void (*prepare)(const packed_shape& shape, const float* x, std::uint32_t stride, std::uint32_t first, std::uint32_t last,
-                  const prepared_rows& to);
+  /// Rows [first, last) of x [.., inputs] f32, row stride `stride`, into `to` (from places()). NaN and infinity stay
+  /// visible in the result of every product of their block.
+  void (*prepare)(const packed_shape& shape, const float* x, std::uint32_t stride, std::uint32_t first,
+                  std::uint32_t last, const prepared_rows& to);
 
-  /// out[row][output] for the outputs of the panels [first_panel, last_panel). @param out [rows][out_stride], with room for whole
-  /// panels: padding is written as zero
+  /// out[row][output] for the outputs of the panels [first_panel, last_panel). @param out [rows][out_stride], with room
+  /// for whole panels: padding is written as zero
   void (*multiply)(const packed_shape& shape, const std::byte* packed, const prepared_rows& x, std::uint32_t rows,
                    std::uint32_t first_panel, std::uint32_t last_panel, float* out, std::uint32_t out_stride);
 
@@ -71,7 +73,8 @@ struct kernel_set {
   void (*swiglu)(const float* gate, const float* up, std::uint32_t n, float* out);
 
   /// One head's key and value, into a page's, at `position` of the page.
-  void (*keep)(const float* k, const float* v, std::uint32_t dim, bool bf16, std::uint32_t position, void* keys, void* values);
+  void (*keep)(const float* k, const float* v, std::uint32_t dim, bool bf16, std::uint32_t position, void* keys,
+               void* values);
 
   /// Softmax over the positions seen. NaN in what is seen stays visible; what is not seen is not read, or not used.
   void (*attend)(const attention_task& task);

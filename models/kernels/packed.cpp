@@ -84,9 +84,7 @@ float unpacked(dtype type, const std::byte* block, std::uint32_t row, std::uint3
   return from_f16(scale) * static_cast<float>((k < 16 ? both & 15 : both >> 4) - 8);
 }
 
-[[noreturn]] void no_such(dtype type) {
-  throw std::logic_error("no packed matrix of " + std::string(to_string(type)));
-}
+[[noreturn]] void no_such(dtype type) { throw std::logic_error("no packed matrix of " + std::string(to_string(type))); }
 
 } // namespace
 
@@ -125,7 +123,9 @@ void unpack_row(const packed_shape& s, const std::byte* packed, std::uint32_t ou
   for (std::uint32_t k = 0; k < s.inputs; ++k)
     switch (s.type) {
       case dtype::f32: to[k] = reinterpret_cast<const float*>(panel)[k * panel_outputs + row]; break;
-      case dtype::bf16: to[k] = from_bf16(reinterpret_cast<const std::uint16_t*>(panel)[(k / 2 * panel_outputs + row) * 2 + k % 2]); break;
+      case dtype::bf16:
+        to[k] = from_bf16(reinterpret_cast<const std::uint16_t*>(panel)[(k / 2 * panel_outputs + row) * 2 + k % 2]);
+        break;
       case dtype::int8:
       case dtype::int4:
         to[k] = unpacked(s.type, panel + k / block_inputs * block_bytes(s.type), row, k % block_inputs);

@@ -1,11 +1,13 @@
-// models/kernels/packed.hpp: how a weight matrix lies in memory for the products of kernels.hpp. One layout for every CPU, so that a
-// file can hold it. Numbers of GGUF's types; the order of the bytes is ours (panels), for products that read memory once, in order.
+// models/kernels/packed.hpp: how a weight matrix lies in memory for the products of kernels.hpp. One layout for every
+// CPU, so that a file can hold it. Numbers of GGUF's types; the order of the bytes is ours (panels), for products that
+// read memory once, in order.
 //
 // A matrix W [outputs, inputs] is cut into panels of 32 outputs; a panel stands as
 //   f32    [inputs][32]                          one f32 each
 //   bf16   [pairs of inputs][32][2]              one bf16 each
 //   int8   per block of 32 inputs: 32 f16 scales, then [8][32][4] codes; w = scale * (code - 128)
-//   int4   per block of 32 inputs: 32 f16 scales, then [4][32][4] bytes; the low half of byte (g, r, i) is the code of input 4g + i
+//   int4   per block of 32 inputs: 32 f16 scales, then [4][32][4] bytes; the low half of byte (g, r, i) is the code of
+//   input 4g + i
 //          of output r, the high half that of input 16 + 4g + i; w = scale * (code - 8)
 // Missing outputs and inputs are zero. int8 rounds as Q8_0 does, int4 as Q4_0.
 #pragma once

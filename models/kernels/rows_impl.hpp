@@ -1,5 +1,5 @@
-// models/kernels/rows_impl.hpp: what a layer does between its products, over the vectors of an instruction set (tiles_impl.hpp says how
-// it is included). Sums go by position or by lane, in an order that the row alone decides.
+// models/kernels/rows_impl.hpp: what a layer does between its products, over the vectors of an instruction set
+// (tiles_impl.hpp says how it is included). Sums go by position or by lane, in an order that the row alone decides.
 #pragma once
 
 #include "models/kernels/kernels.hpp"
@@ -80,7 +80,7 @@ struct row_work {
     }
   }
 
-  // -- attention -------------------------------------------------------------------------------------------------------
+  // -- attention ------------------------------------------------------------------------------------------------------
 
   static float number(const float* p) { return *p; }
   static float number(const std::uint16_t* p) {
@@ -96,7 +96,8 @@ struct row_work {
 
   /// Scores of Rows queries with one page's keys.
   template <class Number, int Rows>
-  static void score_page(const float* q, std::uint32_t dim, const Number* keys, float scale, float* to, std::uint64_t to_stride) {
+  static void score_page(const float* q, std::uint32_t dim, const Number* keys, float scale, float* to,
+                         std::uint64_t to_stride) {
     for (std::uint32_t first = 0; first < page_positions; first += 2 * lanes) {
       vf sum[Rows][2];
 #pragma GCC unroll 8
@@ -143,7 +144,8 @@ struct row_work {
 
   /// out[r][offset .. offset + Vectors * lanes) of Rows rows: sums over all positions.
   template <class Number, int Rows, int Vectors>
-  static void mix(const attention_task& t, const float* scores, const float* factors, std::uint32_t offset, float* out) {
+  static void mix(const attention_task& t, const float* scores, const float* factors, std::uint32_t offset,
+                  float* out) {
     vf sum[Rows][Vectors];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r)
@@ -151,7 +153,8 @@ struct row_work {
       for (int z = 0; z < Vectors; ++z)
         sum[r][z] = vf{};
     for (auto p = t.begin; p < t.end; ++p) {
-      auto* values = static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset + p % page_positions * t.dim + offset;
+      auto* values = static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset
+                     + p % page_positions * t.dim + offset;
       const float* score = scores + (p - t.begin / page_positions * page_positions);
       vf v[Vectors];
 #pragma GCC unroll 8
@@ -167,7 +170,8 @@ struct row_work {
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
       for (int z = 0; z < Vectors; ++z)
-        store(out + static_cast<std::uint32_t>(r) * t.dim + offset + static_cast<std::uint32_t>(z) * lanes, sum[r][z] * factors[r]);
+        store(out + static_cast<std::uint32_t>(r) * t.dim + offset + static_cast<std::uint32_t>(z) * lanes,
+              sum[r][z] * factors[r]);
   }
 
   template <class Number, int Rows>
@@ -185,8 +189,10 @@ struct row_work {
       for (std::uint32_t d = 0; d < t.dim; ++d) {
         float sum = 0;
         for (auto p = t.begin; p < t.end; ++p)
-          sum += scores[static_cast<std::uint64_t>(r) * t.scores_stride + (p - t.begin / page_positions * page_positions)]
-                 * number(static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset + p % page_positions * t.dim + d);
+          sum +=
+              scores[static_cast<std::uint64_t>(r) * t.scores_stride + (p - t.begin / page_positions * page_positions)]
+              * number(static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset
+                       + p % page_positions * t.dim + d);
         out[static_cast<std::uint32_t>(r) * t.dim + d] = sum * factors[r];
       }
   }
@@ -230,14 +236,16 @@ struct row_work {
   static void attend(const attention_task& t) { t.bf16 ? attend_in<std::uint16_t>(t) : attend_in<float>(t); }
 
   template <class Number>
-  static void keep_in(const float* k, const float* v, std::uint32_t dim, std::uint32_t position, Number* keys, Number* values) {
+  static void keep_in(const float* k, const float* v, std::uint32_t dim, std::uint32_t position, Number* keys,
+                      Number* values) {
     for (std::uint32_t d = 0; d < dim; ++d) {
       put(keys + d * page_positions + position, k[d]);
       put(values + position * dim + d, v[d]);
     }
   }
 
-  static void keep(const float* k, const float* v, std::uint32_t dim, bool as_bf16, std::uint32_t position, void* keys, void* values) {
+  static void keep(const float* k, const float* v, std::uint32_t dim, bool as_bf16, std::uint32_t position, void* keys,
+                   void* values) {
     if (as_bf16)
       keep_in(k, v, dim, position, static_cast<std::uint16_t*>(keys), static_cast<std::uint16_t*>(values));
     else

@@ -23,7 +23,8 @@ struct isa {
   /// In 16 bits: the instruction that multiplies bytes saturates.
   static vi dot_bytes(vi sum, vi codes, vi x) {
     const __m256i c = (__m256i)codes, bytes = (__m256i)x;
-    auto even = _mm256_madd_epi16(_mm256_and_si256(c, _mm256_set1_epi16(255)), _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
+    auto even = _mm256_madd_epi16(_mm256_and_si256(c, _mm256_set1_epi16(255)),
+                                  _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
     auto odd = _mm256_madd_epi16(_mm256_srli_epi16(c, 8), _mm256_srai_epi16(bytes, 8));
     return sum + (vi)even + (vi)odd;
   }
@@ -34,19 +35,27 @@ struct isa {
   static vf halves(const void* p) { return (vf)_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
 };
 
-bool here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+bool here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 } // namespace
 
 namespace virga::models::kernels {
-const kernel_set avx2_kernels{"avx2", here, tiles<isa>::prepare, tiles<isa>::multiply, row_work<isa>::rms_norm,
-                                  row_work<isa>::rotate, row_work<isa>::swiglu, row_work<isa>::keep, row_work<isa>::attend};
+const kernel_set avx2_kernels{"avx2",
+                              here,
+                              tiles<isa>::prepare,
+                              tiles<isa>::multiply,
+                              row_work<isa>::rms_norm,
+                              row_work<isa>::rotate,
+                              row_work<isa>::swiglu,
+                              row_work<isa>::keep,
+                              row_work<isa>::attend};
 } // namespace virga::models::kernels
 
 #else
 
 namespace virga::models::kernels {
-const kernel_set avx2_kernels{"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+const kernel_set avx2_kernels{"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                              nullptr};
 } // namespace virga::models::kernels
 
 #endif

@@ -14,8 +14,12 @@ struct isa {
   using vi = std::int32_t __attribute__((vector_size(64)));
   static constexpr int lanes = 16, width = 2, number_rows = 12, block_rows = 6;
 
-  static vf dot_bf16(vf sum, vi pairs, vi pair) { return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)pairs, (__m512bh)pair); }
-  static vi dot_bytes(vi sum, vi codes, vi x) { return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)x); }
+  static vf dot_bf16(vf sum, vi pairs, vi pair) {
+    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)pairs, (__m512bh)pair);
+  }
+  static vi dot_bytes(vi sum, vi codes, vi x) {
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)x);
+  }
   static vf bf16s(const std::uint16_t* p) {
     return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16);
   }
@@ -24,20 +28,29 @@ struct isa {
 
 bool here() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16")
+         && __builtin_cpu_supports("avx512vnni");
 }
 
 } // namespace
 
 namespace virga::models::kernels {
-const kernel_set avx512_kernels{"avx512", here, tiles<isa>::prepare, tiles<isa>::multiply, row_work<isa>::rms_norm,
-                                  row_work<isa>::rotate, row_work<isa>::swiglu, row_work<isa>::keep, row_work<isa>::attend};
+const kernel_set avx512_kernels{"avx512",
+                                here,
+                                tiles<isa>::prepare,
+                                tiles<isa>::multiply,
+                                row_work<isa>::rms_norm,
+                                row_work<isa>::rotate,
+                                row_work<isa>::swiglu,
+                                row_work<isa>::keep,
+                                row_work<isa>::attend};
 } // namespace virga::models::kernels
 
 #else
 
 namespace virga::models::kernels {
-const kernel_set avx512_kernels{"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+const kernel_set avx512_kernels{"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                nullptr};
 } // namespace virga::models::kernels
 
 #endif

@@ -1,9 +1,9 @@
-// models/kernels/tiles_impl.hpp: the products, written once over the vectors of an instruction set. Each tiles_*.cpp includes it with
-// flags and an `isa` of its own; everything here is in its unnamed namespace and calls no inline function of the standard library, so
-// that no other file can be given code for a CPU it was not built for.
+// models/kernels/tiles_impl.hpp: the products, written once over the vectors of an instruction set. Each tiles_*.cpp
+// includes it with flags and an `isa` of its own; everything here is in its unnamed namespace and calls no inline
+// function of the standard library, so that no other file can be given code for a CPU it was not built for.
 //
-// An isa has: lanes (f32 of a vector), the vectors vf and vi of that many, number_rows and block_rows (rows of a tile whose sums fit
-// the registers), width (vectors of outputs of a tile), and
+// An isa has: lanes (f32 of a vector), the vectors vf and vi of that many, number_rows and block_rows (rows of a tile
+// whose sums fit the registers), width (vectors of outputs of a tile), and
 //   vf dot_bf16(vf sum, vi pairs, vi pair)  sum += low halves' product + high halves' product, as bf16
 //   vi dot_bytes(vi sum, vi codes, vi x)    sum += the four products of unsigned codes and signed bytes
 //   vf halves(const void*)                  the next `lanes` f16
@@ -23,10 +23,10 @@ using word32 = std::int32_t;
 struct tile_task {
   const std::byte* panel = nullptr;  ///< the first one
   std::uint64_t panel_bytes = 0;
-  int first = 0;             ///< vector of the panel that the tile begins with
-  std::uint32_t steps = 0;   ///< inputs, pairs or blocks
-  prepared_rows x;           ///< from the tile's first row on
-  std::uint64_t x_bytes = 0; ///< between rows
+  int first = 0;              ///< vector of the panel that the tile begins with
+  std::uint32_t steps = 0;    ///< inputs, pairs or blocks
+  prepared_rows x;            ///< from the tile's first row on
+  std::uint64_t x_bytes = 0;  ///< between rows
   float* out = nullptr;
   std::uint32_t out_stride = 0;
 };
@@ -49,13 +49,15 @@ struct tiles {
     return x;
   }
 
-  /// The z-th vector of a tile's outputs lies this far behind its first panel; a tile of a whole panel and more goes on in the next.
+  /// The z-th vector of a tile's outputs lies this far behind its first panel; a tile of a whole panel and more goes on
+  /// in the next.
   template <int Width>
   static std::uint64_t behind(const tile_task& t, int z, std::uint64_t vector_bytes) {
     auto at = t.first + z;
     if constexpr (Width <= per_panel)
       return static_cast<std::uint64_t>(at) * vector_bytes;
-    return static_cast<std::uint64_t>(at / per_panel) * t.panel_bytes + static_cast<std::uint64_t>(at % per_panel) * vector_bytes;
+    return static_cast<std::uint64_t>(at / per_panel) * t.panel_bytes
+           + static_cast<std::uint64_t>(at % per_panel) * vector_bytes;
   }
 
   template <int Rows, int Width>
@@ -64,7 +66,8 @@ struct tiles {
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
       for (int z = 0; z < Width; ++z)
-        __builtin_memcpy(t.out + static_cast<std::uint64_t>(r) * t.out_stride + (t.first + z) * Isa::lanes, &sum[r][z], sizeof(vf));
+        __builtin_memcpy(t.out + static_cast<std::uint64_t>(r) * t.out_stride + (t.first + z) * Isa::lanes, &sum[r][z],
+                         sizeof(vf));
   }
 
   /// f32 and bf16 differ in one instruction.
@@ -147,7 +150,8 @@ struct tiles {
         const vf scale = Isa::halves(scales[z] + b * bytes);
 #pragma GCC unroll 16
         for (int r = 0; r < Rows; ++r)
-          sum[r][z] += __builtin_convertvector(part[r][z], vf) * (scale * t.x.scales[static_cast<std::uint64_t>(r) * t.x.blocks + b]);
+          sum[r][z] += __builtin_convertvector(part[r][z], vf)
+                       * (scale * t.x.scales[static_cast<std::uint64_t>(r) * t.x.blocks + b]);
       }
     }
     put<Rows, Width>(t, sum);
@@ -186,8 +190,8 @@ struct tiles {
   }
 
   template <dtype Type>
-  static void multiply_as(const packed_shape& s, const std::byte* packed, const prepared_rows& x, std::uint32_t rows, std::uint32_t first,
-                          std::uint32_t last, float* out, std::uint32_t out_stride) {
+  static void multiply_as(const packed_shape& s, const std::byte* packed, const prepared_rows& x, std::uint32_t rows,
+                          std::uint32_t first, std::uint32_t last, float* out, std::uint32_t out_stride) {
     constexpr std::uint32_t unit = Type == dtype::f32 ? 1 : Type == dtype::bf16 ? 2 : block_inputs;
     constexpr std::uint64_t value_bytes = Type == dtype::f32 ? 4 : Type == dtype::bf16 ? 2 : 1;
     tile_task t{nullptr, s.panel_bytes(), 0, s.padded_inputs() / unit, x, x.stride * value_bytes, nullptr, out_stride};
@@ -203,8 +207,8 @@ struct tiles {
     }
   }
 
-  static void multiply(const packed_shape& s, const std::byte* packed, const prepared_rows& x, std::uint32_t rows, std::uint32_t first,
-                       std::uint32_t last, float* out, std::uint32_t out_stride) {
+  static void multiply(const packed_shape& s, const std::byte* packed, const prepared_rows& x, std::uint32_t rows,
+                       std::uint32_t first, std::uint32_t last, float* out, std::uint32_t out_stride) {
     switch (s.type) {
       case dtype::f32: return multiply_as<dtype::f32>(s, packed, x, rows, first, last, out, out_stride);
       case dtype::bf16: return multiply_as<dtype::bf16>(s, packed, x, rows, first, last, out, out_stride);
@@ -214,7 +218,7 @@ struct tiles {
     }
   }
 
-  // -- rows ------------------------------------------------------------------------------------------------------------
+  // -- rows -----------------------------------------------------------------------------------------------------------
 
   static std::uint16_t bf16(float x) {
     std::uint32_t bits;
@@ -224,7 +228,8 @@ struct tiles {
   }
 
   /// One block of signed bytes. What is not finite makes the scale NaN.
-  static void quantise(const float* x, std::uint32_t count, std::int8_t* to, float& scale, word32& zero, word32 code_of_zero) {
+  static void quantise(const float* x, std::uint32_t count, std::int8_t* to, float& scale, word32& zero,
+                       word32 code_of_zero) {
     alignas(64) float v[block_inputs] = {};
     for (std::uint32_t i = 0; i < count; ++i)
       v[i] = x[i];
@@ -248,8 +253,8 @@ struct tiles {
     zero = -code_of_zero * sum;
   }
 
-  static void prepare(const packed_shape& s, const float* x, std::uint32_t stride, std::uint32_t first, std::uint32_t last,
-                      const prepared_rows& to) {
+  static void prepare(const packed_shape& s, const float* x, std::uint32_t stride, std::uint32_t first,
+                      std::uint32_t last, const prepared_rows& to) {
     const auto inputs = s.inputs, padded = s.padded_inputs();
     if (s.type == dtype::f32)
       return;
@@ -265,7 +270,8 @@ struct tiles {
       }
       auto* out = const_cast<std::int8_t*>(static_cast<const std::int8_t*>(to.values)) + r * to.stride;
       for (std::uint32_t b = 0; b < to.blocks; ++b)
-        quantise(from + b * block_inputs, inputs - b * block_inputs < block_inputs ? inputs - b * block_inputs : block_inputs,
+        quantise(from + b * block_inputs,
+                 inputs - b * block_inputs < block_inputs ? inputs - b * block_inputs : block_inputs,
                  out + b * block_inputs, const_cast<float*>(to.scales)[r * to.blocks + b],
                  const_cast<word32*>(to.zeros)[r * to.blocks + b], s.type == dtype::int8 ? 128 : 8);
     }

@@ -37,6 +37,13 @@ struct isa {
 } // namespace
 
 namespace virga::models::kernels {
-const kernel_set plain_kernels{"plain", [] { return true; }, tiles<isa>::prepare, tiles<isa>::multiply, row_work<isa>::rms_norm,
-                                  row_work<isa>::rotate, row_work<isa>::swiglu, row_work<isa>::keep, row_work<isa>::attend};
+const kernel_set plain_kernels{"plain",
+                               [] { return true; },
+                               tiles<isa>::prepare,
+                               tiles<isa>::multiply,
+                               row_work<isa>::rms_norm,
+                               row_work<isa>::rotate,
+                               row_work<isa>::swiglu,
+                               row_work<isa>::keep,
+                               row_work<isa>::attend};
 } // namespace virga::models::kernels

@@ -26,7 +26,20 @@ constexpr std::int64_t score_rows = 7;
 
 /// Places of `weights` in the operator's list.
 enum part : std::size_t {
-  attention_norm, q_norm, k_norm, qkv, qkv_bias, o, o_bias, mlp_norm, gate_up, gate_up_bias, down, down_bias, output_norm, parts
+  attention_norm,
+  q_norm,
+  k_norm,
+  qkv,
+  qkv_bias,
+  o,
+  o_bias,
+  mlp_norm,
+  gate_up,
+  gate_up_bias,
+  down,
+  down_bias,
+  output_norm,
+  parts
 };
 
 const float* floats(const at::Tensor& t) { return t.defined() ? t.const_data_ptr<float>() : nullptr; }
@@ -34,15 +47,20 @@ const float* floats(const at::Tensor& t) { return t.defined() ? t.const_data_ptr
 /// [first, last) in pieces for libtorch's threads.
 template <class F>
 void pieces(std::int64_t count, std::int64_t grain, const F& f) {
-  at::parallel_for(0, count, grain, [&](std::int64_t first, std::int64_t last) { f(static_cast<uint32_t>(first), static_cast<uint32_t>(last)); });
+  at::parallel_for(0, count, grain, [&](std::int64_t first, std::int64_t last) {
+    f(static_cast<uint32_t>(first), static_cast<uint32_t>(last));
+  });
 }
 
 /// One matrix and the rows that it multiplies.
 struct factor {
-  factor(dtype type, std::int64_t outputs, std::int64_t inputs, const at::Tensor& weight, const at::Tensor& bias, uint32_t rows)
-      : shape{type, static_cast<uint32_t>(outputs), static_cast<uint32_t>(inputs)}, packed(static_cast<const std::byte*>(weight.const_data_ptr())),
-        add(floats(bias)), stride(shape.padded_outputs()) {
-    TORCH_CHECK(weight.nbytes() == shape.bytes(), "virga::decoder_layer: ", weight.nbytes(), " bytes are no packed [", outputs, ", ", inputs, "]");
+  factor(dtype type, std::int64_t outputs, std::int64_t inputs, const at::Tensor& weight, const at::Tensor& bias,
+         uint32_t rows)
+      : shape{type, static_cast<uint32_t>(outputs), static_cast<uint32_t>(inputs)},
+        packed(static_cast<const std::byte*>(weight.const_data_ptr())), add(floats(bias)),
+        stride(shape.padded_outputs()) {
+    TORCH_CHECK(weight.nbytes() == shape.bytes(), "virga::decoder_layer: ", weight.nbytes(), " bytes are no packed [",
+                outputs, ", ", inputs, "]");
     if (type != dtype::f32)
       room = at::empty({static_cast<std::int64_t>(kernels::prepared_bytes(shape, rows))}, at::kByte);
   }
@@ -71,10 +89,12 @@ struct factor {
 
 class layer_run {
 public:
-  layer_run(at::Tensor& x, at::TensorList w, at::IntArrayRef n, double eps, const at::Tensor& rows, const at::Tensor& turns, at::TensorList pages)
-      : k_(kernels::best_kernels()), w_(w), type_(static_cast<dtype>(n[0])), heads_(n[1]), kv_heads_(n[2]), dim_(n[3]), mlp_(n[4]),
-        hidden_(x.size(1)), count_(static_cast<uint32_t>(x.size(0))), eps_(static_cast<float>(eps)), x_(x.mutable_data_ptr<float>()),
-        places_(rows.const_data_ptr<std::int64_t>()), cos_(turns.const_data_ptr<float>()), sin_(cos_ + x.size(0) * dim_ / 2),
+  layer_run(at::Tensor& x, at::TensorList w, at::IntArrayRef n, double eps, const at::Tensor& rows,
+            const at::Tensor& turns, at::TensorList pages)
+      : k_(kernels::best_kernels()), w_(w), type_(static_cast<dtype>(n[0])), heads_(n[1]), kv_heads_(n[2]), dim_(n[3]),
+        mlp_(n[4]), hidden_(x.size(1)), count_(static_cast<uint32_t>(x.size(0))), eps_(static_cast<float>(eps)),
+        x_(x.mutable_data_ptr<float>()), places_(rows.const_data_ptr<std::int64_t>()),
+        cos_(turns.const_data_ptr<float>()), sin_(cos_ + x.size(0) * dim_ / 2),
         bf16_(pages.front().scalar_type() == at::kBFloat16) {
     for (auto& p : pages)
       pages_.push_back(p.mutable_data_ptr());
@@ -132,7 +152,8 @@ private:
   /// Panels of a piece: less work than this is not worth a thread.
   std::int64_t grain(const factor& f) const {
     constexpr std::int64_t work = 1 << 16;
-    return std::max<std::int64_t>(2, work / std::max<std::int64_t>(1, std::int64_t{count_} * f.shape.inputs * kernels::panel_outputs));
+    return std::max<std::int64_t>(
+        2, work / std::max<std::int64_t>(1, std::int64_t{count_} * f.shape.inputs * kernels::panel_outputs));
   }
 
   void attention() {
@@ -164,11 +185,13 @@ private:
     auto position = places_[r * 3];
     auto* page = page_of(r, position / kernels::page_positions);
     for (std::int64_t h = 0; h < kv_heads_; ++h)
-      k_.keep(y + (heads_ + h) * dim_, y + (heads_ + kv_heads_ + h) * dim_, width(dim_), bf16_, width(position % kernels::page_positions),
-              at(page, key_offset(h)), at(page, value_offset(h)));
+      k_.keep(y + (heads_ + h) * dim_, y + (heads_ + kv_heads_ + h) * dim_, width(dim_), bf16_,
+              width(position % kernels::page_positions), at(page, key_offset(h)), at(page, value_offset(h)));
   }
 
-  void* page_of(uint32_t r, std::int64_t index) const { return pages_[static_cast<std::size_t>(places_[r * 3 + 2] + index)]; }
+  void* page_of(uint32_t r, std::int64_t index) const {
+    return pages_[static_cast<std::size_t>(places_[r * 3 + 2] + index)];
+  }
   std::int64_t key_offset(std::int64_t head) const { return head * dim_ * kernels::page_positions; }
   std::int64_t value_offset(std::int64_t head) const { return (kv_heads_ + head) * dim_ * kernels::page_positions; }
   void* at(void* page, std::int64_t number) const { return static_cast<std::byte*>(page) + number * (bf16_ ? 2 : 4); }
@@ -184,11 +207,13 @@ private:
     at::parallel_for(0, workers, 1, [&](std::int64_t first, std::int64_t last) {
       for (auto w = first; w < last; ++w)
         for (auto i = w; i < tasks; i += workers)
-          attend_row(static_cast<uint32_t>(i / kv_heads_), i % kv_heads_, y, stride, out, scores.mutable_data_ptr<float>() + w * score_rows * per_row, per_row);
+          attend_row(static_cast<uint32_t>(i / kv_heads_), i % kv_heads_, y, stride, out,
+                     scores.mutable_data_ptr<float>() + w * score_rows * per_row, per_row);
     });
   }
 
-  void attend_row(uint32_t r, std::int64_t head, const float* y, uint32_t stride, float* out, float* scores, std::int64_t per_row) {
+  void attend_row(uint32_t r, std::int64_t head, const float* y, uint32_t stride, float* out, float* scores,
+                  std::int64_t per_row) {
     auto group = heads_ / kv_heads_;
     kernels::attention_task t;
     t.q = y + std::uint64_t{r} * stride + head * group * dim_;
@@ -272,30 +297,34 @@ private:
   std::vector<void*> pages_;
 };
 
-void run_layer(at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, double eps, const at::Tensor& rows, const at::Tensor& turns,
-               at::TensorList pages) {
-  TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.scalar_type() == at::kFloat, "virga::decoder_layer: x must be contiguous f32 [rows, hidden]");
-  TORCH_CHECK(weights.size() == parts && numbers.size() == 5 && !pages.empty(), "virga::decoder_layer: parts are missing");
+void run_layer(at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, double eps, const at::Tensor& rows,
+               const at::Tensor& turns, at::TensorList pages) {
+  TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.scalar_type() == at::kFloat,
+              "virga::decoder_layer: x must be contiguous f32 [rows, hidden]");
+  TORCH_CHECK(weights.size() == parts && numbers.size() == 5 && !pages.empty(),
+              "virga::decoder_layer: parts are missing");
   TORCH_CHECK(rows.size(0) == x.size(0) && rows.size(1) == 3 && rows.is_contiguous() && rows.scalar_type() == at::kLong
-                && turns.is_contiguous() && turns.numel() == x.size(0) * numbers[3],
+                  && turns.is_contiguous() && turns.numel() == x.size(0) * numbers[3],
               "virga::decoder_layer: places and turns must be those of the rows");
   layer_run(x, weights, numbers, eps, rows, turns, pages).run();
 }
 
 TORCH_LIBRARY_FRAGMENT(virga, m) {
-  m.def("decoder_layer(Tensor(a!) x, Tensor[] weights, int[] numbers, float eps, Tensor rows, Tensor turns, Tensor(b!)[] pages) -> ()");
+  m.def("decoder_layer(Tensor(a!) x, Tensor[] weights, int[] numbers, float eps, Tensor rows, Tensor turns, "
+        "Tensor(b!)[] pages) -> ()");
 }
 
-TORCH_LIBRARY_IMPL(virga, CPU, m) {
-  m.impl("decoder_layer", run_layer);
-}
+TORCH_LIBRARY_IMPL(virga, CPU, m) { m.impl("decoder_layer", run_layer); }
 
 } // namespace
 
-void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n, const row_places& at, at::TensorList pages) {
-  static const auto call = c10::Dispatcher::singleton().findSchemaOrThrow("virga::decoder_layer", "").typed<decltype(run_layer)>();
-  const std::array<at::Tensor, parts> all{w.attention_norm, w.q_norm, w.k_norm, w.qkv, w.qkv_bias, w.o, w.o_bias, w.mlp_norm,
-                                          w.gate_up, w.gate_up_bias, w.down, w.down_bias, w.output_norm};
+void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n, const row_places& at,
+                   at::TensorList pages) {
+  static const auto call =
+      c10::Dispatcher::singleton().findSchemaOrThrow("virga::decoder_layer", "").typed<decltype(run_layer)>();
+  const std::array<at::Tensor, parts> all{
+      w.attention_norm, w.q_norm,  w.k_norm,       w.qkv,  w.qkv_bias,  w.o,          w.o_bias,
+      w.mlp_norm,       w.gate_up, w.gate_up_bias, w.down, w.down_bias, w.output_norm};
   const std::array<std::int64_t, 5> numbers{static_cast<std::int64_t>(n.type), n.heads, n.kv_heads, n.dim, n.mlp};
   call.call(x, all, numbers, n.eps, at.rows, at.turns, pages);
 }

@@ -1,5 +1,5 @@
-// models/torch/decoder_layer_impl.hpp: a whole decoder layer, or an adapter, as one libtorch operator over packed weights
-// (models/kernels/). Private to models/torch.
+// models/torch/decoder_layer_impl.hpp: a whole decoder layer, or an adapter, as one libtorch operator over packed
+// weights (models/kernels/). Private to models/torch.
 #pragma once
 
 #include "models/kernels/packed.hpp"
@@ -10,8 +10,8 @@
 
 namespace virga::models::torch_impl {
 
-/// What a layer is made of. Vectors are f32; matrices are packed, all of one dtype. Biases and q_norm, k_norm may be undefined. A decoder
-/// layer has mlp_norm, gate_up and down, an adapter output_norm.
+/// What a layer is made of. Vectors are f32; matrices are packed, all of one dtype. Biases and q_norm, k_norm may be
+/// undefined. A decoder layer has mlp_norm, gate_up and down, an adapter output_norm.
 struct layer_weights {
   at::Tensor attention_norm, q_norm, k_norm, qkv, qkv_bias, o, o_bias;
   at::Tensor mlp_norm, gate_up, gate_up_bias, down, down_bias;
@@ -34,6 +34,7 @@ struct row_places {
 /// @param x [rows, hidden] f32, changed in place @param pages of all histories, one after the other, each f32 or bf16
 /// [2, kv_heads, 64, dim] in memory, keys as [kv_heads, dim, 64]; those of the rows' own positions are written first
 /// @throws c10::Error for shapes and dtypes that do not fit
-void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n, const row_places& at, at::TensorList pages);
+void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n, const row_places& at,
+                   at::TensorList pages);
 
 } // namespace virga::models::torch_impl

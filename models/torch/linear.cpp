@@ -19,10 +19,12 @@ constexpr std::int64_t piece_work = 1 << 16;
 constexpr std::int64_t piece_rows = 16;
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, std::int64_t type, std::int64_t outputs) {
-  TORCH_CHECK(x.dim() == 2 && x.scalar_type() == at::kFloat, "virga::linear: x must be f32 [rows, inputs], is ", x.sizes());
-  kernels::packed_shape shape{static_cast<dtype>(type), static_cast<std::uint32_t>(outputs), static_cast<std::uint32_t>(x.size(1))};
-  TORCH_CHECK(packed.is_contiguous() && packed.nbytes() == shape.bytes(), "virga::linear: ", packed.nbytes(), " bytes are no packed [",
-              outputs, ", ", x.size(1), "]");
+  TORCH_CHECK(x.dim() == 2 && x.scalar_type() == at::kFloat, "virga::linear: x must be f32 [rows, inputs], is ",
+              x.sizes());
+  kernels::packed_shape shape{static_cast<dtype>(type), static_cast<std::uint32_t>(outputs),
+                              static_cast<std::uint32_t>(x.size(1))};
+  TORCH_CHECK(packed.is_contiguous() && packed.nbytes() == shape.bytes(), "virga::linear: ", packed.nbytes(),
+              " bytes are no packed [", outputs, ", ", x.size(1), "]");
   auto rows = x.size(0), width = std::int64_t{shape.padded_outputs()}, panels = std::int64_t{shape.panels()};
   auto count = static_cast<std::uint32_t>(rows);
   auto from = x.contiguous();
@@ -30,30 +32,32 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, std::int64_t ty
   auto room = at::empty({static_cast<std::int64_t>(kernels::prepared_bytes(shape, count))}, at::kByte);
   auto& k = kernels::best_kernels();
   auto values = from.const_data_ptr<float>();
-  auto prepared = kernels::places(shape, count, shape.type == dtype::f32 ? static_cast<void*>(const_cast<float*>(values)) : room.mutable_data_ptr());
+  auto prepared = kernels::places(shape, count,
+                                  shape.type == dtype::f32 ? static_cast<void*>(const_cast<float*>(values))
+                                                           : room.mutable_data_ptr());
   at::parallel_for(0, rows, piece_rows, [&](std::int64_t first, std::int64_t last) {
-    k.prepare(shape, values, shape.inputs, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last), prepared);
+    k.prepare(shape, values, shape.inputs, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last),
+              prepared);
   });
-  auto grain = std::max<std::int64_t>(2, piece_work / std::max<std::int64_t>(1, rows * x.size(1) * kernels::panel_outputs));
+  auto grain =
+      std::max<std::int64_t>(2, piece_work / std::max<std::int64_t>(1, rows * x.size(1) * kernels::panel_outputs));
   at::parallel_for(0, panels, grain, [&](std::int64_t first, std::int64_t last) {
-    k.multiply(shape, static_cast<const std::byte*>(packed.const_data_ptr()), prepared, count, static_cast<std::uint32_t>(first),
-               static_cast<std::uint32_t>(last), out.mutable_data_ptr<float>(), shape.padded_outputs());
+    k.multiply(shape, static_cast<const std::byte*>(packed.const_data_ptr()), prepared, count,
+               static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last), out.mutable_data_ptr<float>(),
+               shape.padded_outputs());
   });
   return outputs == width ? out : out.narrow(1, 0, outputs);
 }
 
-TORCH_LIBRARY_FRAGMENT(virga, m) {
-  m.def("linear(Tensor x, Tensor packed, int type, int outputs) -> Tensor");
-}
+TORCH_LIBRARY_FRAGMENT(virga, m) { m.def("linear(Tensor x, Tensor packed, int type, int outputs) -> Tensor"); }
 
-TORCH_LIBRARY_IMPL(virga, CPU, m) {
-  m.impl("linear", linear);
-}
+TORCH_LIBRARY_IMPL(virga, CPU, m) { m.impl("linear", linear); }
 
 } // namespace
 
 at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& packed, const kernels::packed_shape& shape) {
-  static const auto call = c10::Dispatcher::singleton().findSchemaOrThrow("virga::linear", "").typed<decltype(linear)>();
+  static const auto call =
+      c10::Dispatcher::singleton().findSchemaOrThrow("virga::linear", "").typed<decltype(linear)>();
   return call.call(x, packed, static_cast<std::int64_t>(shape.type), shape.outputs);
 }
 

@@ -1,4 +1,5 @@
-// models/torch/linear_impl.hpp: the product with a packed matrix (models/kernels/) as a libtorch operator. Private to models/torch.
+// models/torch/linear_impl.hpp: the product with a packed matrix (models/kernels/) as a libtorch operator. Private to
+// models/torch.
 #pragma once
 
 #include "models/kernels/packed.hpp"
@@ -8,8 +9,8 @@
 namespace virga::models::torch_impl {
 
 /// Operator virga::linear on the CPU, through libtorch's dispatcher.
-/// @param x [rows, inputs] f32 @param packed bytes, shape.bytes() of them @returns [rows, outputs] f32, rows one after the other in
-/// memory when outputs is a multiple of 32, else with room between them
+/// @param x [rows, inputs] f32 @param packed bytes, shape.bytes() of them @returns [rows, outputs] f32, rows one after
+/// the other in memory when outputs is a multiple of 32, else with room between them
 /// @throws c10::Error for shapes and dtypes that do not fit
 at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& packed, const kernels::packed_shape& shape);
 

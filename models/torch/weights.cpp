@@ -54,7 +54,9 @@ private:
   std::int64_t outputs_ = 0;
 };
 
-std::span<const float> numbers(const at::Tensor& t) { return {t.const_data_ptr<float>(), static_cast<std::size_t>(t.numel())}; }
+std::span<const float> numbers(const at::Tensor& t) {
+  return {t.const_data_ptr<float>(), static_cast<std::size_t>(t.numel())};
+}
 
 product pack(const stack& from, dtype type) {
   product out;
@@ -73,8 +75,8 @@ at::Tensor unpacked(const product& p, const std::vector<std::int64_t>& ids) {
   auto out = at::empty({static_cast<std::int64_t>(ids.size()), std::int64_t{p.shape.inputs}});
   auto* to = out.mutable_data_ptr<float>();
   for (std::size_t i = 0; i < ids.size(); ++i)
-    kernels::unpack_row(p.shape, static_cast<const std::byte*>(p.weight.const_data_ptr()), static_cast<std::uint32_t>(ids[i]),
-                        to + i * p.shape.inputs);
+    kernels::unpack_row(p.shape, static_cast<const std::byte*>(p.weight.const_data_ptr()),
+                        static_cast<std::uint32_t>(ids[i]), to + i * p.shape.inputs);
   return out;
 }
 
@@ -112,7 +114,8 @@ at::Tensor product::times_unrounded(const at::Tensor& x) const {
 at::Tensor product::rows(const std::vector<std::int64_t>& ids, at::ScalarType type) const {
   if (packed())
     return unpacked(*this, ids).to(type);
-  auto index = at::from_blob(const_cast<std::int64_t*>(ids.data()), {static_cast<std::int64_t>(ids.size())}, at::TensorOptions(at::kLong));
+  auto index = at::from_blob(const_cast<std::int64_t*>(ids.data()), {static_cast<std::int64_t>(ids.size())},
+                             at::TensorOptions(at::kLong));
   return weight.index_select(0, index).to(type);
 }
 

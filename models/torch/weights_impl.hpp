@@ -12,8 +12,8 @@
 
 namespace virga::models::torch_impl {
 
-/// A weight matrix [outputs, inputs] and its bias [outputs] in the compute dtype, or none. Packed for our kernels, or as libtorch's own
-/// operators take it: f64, f32 or bf16.
+/// A weight matrix [outputs, inputs] and its bias [outputs] in the compute dtype, or none. Packed for our kernels, or
+/// as libtorch's own operators take it: f64, f32 or bf16.
 struct product {
   at::Tensor weight;  ///< packed: bytes (models/kernels/packed.hpp)
   at::Tensor bias;
@@ -22,12 +22,12 @@ struct product {
   bool packed() const { return shape.outputs > 0; }
   bool defined() const { return weight.defined(); }
 
-  /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype; the last dimension is contiguous. Packed bf16: the
-  /// operands are bf16, the sums f32. libtorch's bf16 rounds the result to bf16 once more.
+  /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype; the last dimension is contiguous.
+  /// Packed bf16: the operands are bf16, the sums f32. libtorch's bf16 rounds the result to bf16 once more.
   at::Tensor times(const at::Tensor& x) const;
 
-  /// The same, but nothing is rounded to bf16 behind the sums: for logits, where rounding would make ties. libtorch's operators get the
-  /// weights widened, a block of outputs at a time.
+  /// The same, but nothing is rounded to bf16 behind the sums: for logits, where rounding would make ties. libtorch's
+  /// operators get the weights widened, a block of outputs at a time.
   at::Tensor times_unrounded(const at::Tensor& x) const;
 
   /// The rows of these outputs, [ids, inputs] in `type`: a table of embeddings.
@@ -38,7 +38,7 @@ struct product {
 struct weight_types {
   at::ScalarType compute = at::kFloat;  ///< of vectors
   dtype matrices = dtype::f32;
-  bool packed = false;                  ///< for our kernels; else int8 and int4 are widened to f32 again
+  bool packed = false;  ///< for our kernels; else int8 and int4 are widened to f32 again
 };
 
 /// Our kernels, or libtorch's operators, on this CPU?

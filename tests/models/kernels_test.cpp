@@ -1,4 +1,5 @@
-// Products with packed weights: every set of kernels that runs here beside plain sums in f64 over the same packed numbers.
+// Products with packed weights: every set of kernels that runs here beside plain sums in f64 over the same packed
+// numbers.
 #include "models/kernels/kernels.hpp"
 #include "models/small_floats.hpp"
 #include "tests/support/catch.hpp"
@@ -38,7 +39,8 @@ struct matrix {
   matrix(packed_shape s, const std::vector<float>& w) : shape(s), bytes(s.bytes()) {
     for (std::uint32_t p = 0; p < s.panels(); ++p) {
       auto first = p * panel_outputs, count = std::min(panel_outputs, s.outputs - first);
-      pack_panel(s, std::span(w).subspan(std::size_t{first} * s.inputs, std::size_t{count} * s.inputs), bytes.data() + p * s.panel_bytes());
+      pack_panel(s, std::span(w).subspan(std::size_t{first} * s.inputs, std::size_t{count} * s.inputs),
+                 bytes.data() + p * s.panel_bytes());
     }
   }
   std::vector<float> row(std::uint32_t output) {
@@ -106,7 +108,9 @@ TEST_CASE("products of every kind of kernel are those of plain sums", "[models][
             worst = std::max(worst, std::abs(sum - p.at(r, o)) / size);
           }
         }
-        CHECK(worst < (type == dtype::int8 || type == dtype::int4 ? 2e-3 : 1e-5));  // a code may fall to the other side of a tie
+        CHECK(worst < (type == dtype::int8 || type == dtype::int4
+                           ? 2e-3
+                           : 1e-5));  // a code may fall to the other side of a tie
         for (std::uint32_t r = 0; r < rows; ++r)
           for (auto o = outputs; o < p.stride; ++o)
             REQUIRE(p.at(r, o) == 0);

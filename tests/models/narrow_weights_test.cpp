@@ -30,7 +30,7 @@ shard_options in(dtype t, bool libtorch_only = false) {
 
 struct comparison {
   std::size_t positions = 0, flips = 0, clear = 0, clear_flips = 0;  ///< clear: the margin in f32 is above 0.1
-  double f32_loss = 0, narrow_loss = 0;                                ///< sums of -log p of the text
+  double f32_loss = 0, narrow_loss = 0;                              ///< sums of -log p of the text
 
   double agreement() const { return 1 - static_cast<double>(flips) / static_cast<double>(positions); }
   double perplexity(double loss) const { return std::exp(loss / static_cast<double>(positions)); }
@@ -70,8 +70,9 @@ void compare(comparison& c, shard& f32, shard& other, const std::vector<token_id
 }
 
 void print(const std::string& what, dtype t, const comparison& c) {
-  std::cout << what << ": " << to_string(t) << " agrees with f32 at " << 100 * c.agreement() << " % of " << c.positions << " positions ("
-            << c.flips << " flips, " << c.clear_flips << " where the margin is above 0.1), perplexity " << c.perplexity(c.f32_loss) << " -> "
+  std::cout << what << ": " << to_string(t) << " agrees with f32 at " << 100 * c.agreement() << " % of " << c.positions
+            << " positions (" << c.flips << " flips, " << c.clear_flips
+            << " where the margin is above 0.1), perplexity " << c.perplexity(c.f32_loss) << " -> "
             << c.perplexity(c.narrow_loss) << " (" << 100 * c.change() << " %)\n";
 }
 
@@ -140,7 +141,8 @@ TEST_CASE("our kernels are libtorch's operators over the same numbers", "[models
 namespace {
 
 /// Logits of all rows, fed in pieces of these sizes in turn; with company, other sequences run in the same steps.
-std::vector<double> in_pieces(shard& s, const std::vector<token_id>& ids, const std::vector<std::size_t>& sizes, bool company) {
+std::vector<double> in_pieces(shard& s, const std::vector<token_id>& ids, const std::vector<std::size_t>& sizes,
+                              bool company) {
   auto last = static_cast<std::uint32_t>(s.info().stages.size() - 1);
   auto seq = s.open(), other = s.open();
   std::vector<double> out;
@@ -166,7 +168,8 @@ std::vector<double> in_pieces(shard& s, const std::vector<token_id>& ids, const 
 
 } // namespace
 
-TEST_CASE("with our kernels logits are the same bits however a text is cut and whatever runs beside it", "[models][narrow]") {
+TEST_CASE("with our kernels logits are the same bits however a text is cut and whatever runs beside it",
+          "[models][narrow]") {
   auto type = GENERATE(dtype::f32, dtype::bf16, dtype::int8, dtype::int4);
   CAPTURE(to_string(type));
   std::mt19937 random(11);

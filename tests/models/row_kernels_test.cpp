@@ -23,12 +23,14 @@ std::vector<float> normal(std::size_t count, std::mt19937& random) {
 /// One head of keys and values over pages, and the same as plain rows.
 struct history {
   history(const kernel_set& k, std::uint32_t dim, std::uint32_t length, bool as_bf16, std::mt19937& random)
-      : dim_(dim), bf16(as_bf16), keys(normal(std::size_t{length} * dim, random)), values(normal(std::size_t{length} * dim, random)) {
+      : dim_(dim), bf16(as_bf16), keys(normal(std::size_t{length} * dim, random)),
+        values(normal(std::size_t{length} * dim, random)) {
     for (std::uint32_t p = 0; p < length; ++p) {
       if (p % page_positions == 0)  // what was never written must not matter
         bytes.emplace_back(std::size_t{2} * dim * page_positions, NAN);
       auto* page = bytes.back().data();
-      auto* v = bf16 ? static_cast<void*>(reinterpret_cast<std::uint16_t*>(page) + dim * page_positions) : page + dim * page_positions;
+      auto* v = bf16 ? static_cast<void*>(reinterpret_cast<std::uint16_t*>(page) + dim * page_positions)
+                     : page + dim * page_positions;
       k.keep(&keys[std::size_t{p} * dim], &values[std::size_t{p} * dim], dim, bf16, p % page_positions, page, v);
     }
     for (auto& b : bytes)
@@ -60,7 +62,8 @@ struct history {
   std::vector<const void*> pages;
 };
 
-std::vector<float> attend(const kernel_set& k, const history& h, std::vector<float>& q, std::uint64_t begin, std::uint64_t end) {
+std::vector<float> attend(const kernel_set& k, const history& h, std::vector<float>& q, std::uint64_t begin,
+                          std::uint64_t end) {
   attention_task t;
   std::vector<float> out(q.size()), scores(7 * (h.pages.size() + 1) * page_positions);
   t.q = q.data();
@@ -120,7 +123,8 @@ TEST_CASE("a key that is NaN makes what sees it NaN, and nothing else", "[models
   std::mt19937 random(5);
   history h(*k, 16, 100, false, random);
   h.keys[90 * 16] = NAN;
-  k->keep(&h.keys[90 * 16], &h.values[90 * 16], 16, false, 90 % 64, h.bytes[1].data(), h.bytes[1].data() + 16 * page_positions);
+  k->keep(&h.keys[90 * 16], &h.values[90 * 16], 16, false, 90 % 64, h.bytes[1].data(),
+          h.bytes[1].data() + 16 * page_positions);
   auto q = normal(16, random);
   for (auto x : attend(*k, h, q, 0, 90))
     CHECK(std::isfinite(x));
@@ -149,7 +153,8 @@ TEST_CASE("norms, turns and the gate are those of plain arithmetic", "[models][k
     k->rotate(head.data(), cos.data(), sin.data(), half);
     for (std::uint32_t i = 0; i < half; ++i) {
       REQUIRE(head[i] == Approx(double{x[i]} * cos[i] - double{x[half + i]} * sin[i]).epsilon(1e-5).margin(1e-6));
-      REQUIRE(head[half + i] == Approx(double{x[half + i]} * cos[i] + double{x[i]} * sin[i]).epsilon(1e-5).margin(1e-6));
+      REQUIRE(head[half + i]
+              == Approx(double{x[half + i]} * cos[i] + double{x[i]} * sin[i]).epsilon(1e-5).margin(1e-6));
     }
   }
 }
