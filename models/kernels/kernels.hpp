@@ -51,33 +51,33 @@ struct attention_task {
 /// What one kind of CPU does best.
 struct kernel_set {
   std::string_view name;  ///< "avx512" (with bf16 and vnni), "avx2" (with fma; f16c came before both), "plain"
-  bool (*runs_here)();
+  bool (*runs_here)() = nullptr;
 
   /// Rows [first, last) of x [.., inputs] f32, row stride `stride`, into `to` (from places()). NaN and infinity stay
   /// visible in the result of every product of their block.
   void (*prepare)(const packed_shape& shape, const float* x, std::uint32_t stride, std::uint32_t first,
-                  std::uint32_t last, const prepared_rows& to);
+                  std::uint32_t last, const prepared_rows& to) = nullptr;
 
   /// out[row][output] for the outputs of the panels [first_panel, last_panel). @param out [rows][out_stride], with room
   /// for whole panels: padding is written as zero
   void (*multiply)(const packed_shape& shape, const std::byte* packed, const prepared_rows& x, std::uint32_t rows,
-                   std::uint32_t first_panel, std::uint32_t last_panel, float* out, std::uint32_t out_stride);
+                   std::uint32_t first_panel, std::uint32_t last_panel, float* out, std::uint32_t out_stride) = nullptr;
 
   /// x / sqrt(mean(x^2) + eps) * weight; may be in place
-  void (*rms_norm)(const float* x, const float* weight, float eps, std::uint32_t n, float* out);
+  void (*rms_norm)(const float* x, const float* weight, float eps, std::uint32_t n, float* out) = nullptr;
 
   /// One head of 2 * half numbers, turned in place: (a cos - b sin, b cos + a sin) of its halves.
-  void (*rotate)(float* head, const float* cos, const float* sin, std::uint32_t half);
+  void (*rotate)(float* head, const float* cos, const float* sin, std::uint32_t half) = nullptr;
 
   /// silu(gate) * up
-  void (*swiglu)(const float* gate, const float* up, std::uint32_t n, float* out);
+  void (*swiglu)(const float* gate, const float* up, std::uint32_t n, float* out) = nullptr;
 
   /// One head's key and value, into a page's, at `position` of the page.
   void (*keep)(const float* k, const float* v, std::uint32_t dim, bool bf16, std::uint32_t position, void* keys,
-               void* values);
+               void* values) = nullptr;
 
   /// Softmax over the positions seen. NaN in what is seen stays visible; what is not seen is not read, or not used.
-  void (*attend)(const attention_task& task);
+  void (*attend)(const attention_task& task) = nullptr;
 };
 
 /// The sets that this CPU can run, best first; the last is "plain".

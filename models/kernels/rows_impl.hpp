@@ -2,7 +2,7 @@
 // (tiles_impl.hpp says how it is included). Sums go by position or by lane, in an order that the row alone decides.
 #pragma once
 
-#include "models/kernels/kernels.hpp"
+#include "models/kernels/tiles_impl.hpp"
 
 namespace {
 
@@ -252,5 +252,12 @@ struct row_work {
       keep_in(k, v, dim, position, static_cast<float*>(keys), static_cast<float*>(values));
   }
 };
+
+/// While compiling: code that runs at the start of every process must not be for one CPU.
+template <class Isa>
+constexpr kernel_set kernels_of(const char* name, bool (*runs_here)()) {
+  return {name, runs_here, tiles<Isa>::prepare, tiles<Isa>::multiply, row_work<Isa>::rms_norm, row_work<Isa>::rotate,
+          row_work<Isa>::swiglu, row_work<Isa>::keep, row_work<Isa>::attend};
+}
 
 } // namespace

@@ -1,6 +1,4 @@
 // Flags: -mavx2 -mfma -mf16c (CMakeLists.txt).
-#include "models/kernels/tiles_impl.hpp"
-
 #include "models/kernels/rows_impl.hpp"
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -40,22 +38,13 @@ bool here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f
 } // namespace
 
 namespace virga::models::kernels {
-const kernel_set avx2_kernels{"avx2",
-                              here,
-                              tiles<isa>::prepare,
-                              tiles<isa>::multiply,
-                              row_work<isa>::rms_norm,
-                              row_work<isa>::rotate,
-                              row_work<isa>::swiglu,
-                              row_work<isa>::keep,
-                              row_work<isa>::attend};
+constinit const kernel_set avx2_kernels = kernels_of<isa>("avx2", here);
 } // namespace virga::models::kernels
 
 #else
 
 namespace virga::models::kernels {
-const kernel_set avx2_kernels{"avx2", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-                              nullptr};
+const kernel_set avx2_kernels{"avx2", [] { return false; }};
 } // namespace virga::models::kernels
 
 #endif

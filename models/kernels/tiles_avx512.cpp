@@ -1,6 +1,4 @@
 // Flags: -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mavx512vnni -mf16c (CMakeLists.txt).
-#include "models/kernels/tiles_impl.hpp"
-
 #include "models/kernels/rows_impl.hpp"
 
 #if defined(__AVX512BF16__) && defined(__AVX512VNNI__)
@@ -35,22 +33,13 @@ bool here() {
 } // namespace
 
 namespace virga::models::kernels {
-const kernel_set avx512_kernels{"avx512",
-                                here,
-                                tiles<isa>::prepare,
-                                tiles<isa>::multiply,
-                                row_work<isa>::rms_norm,
-                                row_work<isa>::rotate,
-                                row_work<isa>::swiglu,
-                                row_work<isa>::keep,
-                                row_work<isa>::attend};
+constinit const kernel_set avx512_kernels = kernels_of<isa>("avx512", here);
 } // namespace virga::models::kernels
 
 #else
 
 namespace virga::models::kernels {
-const kernel_set avx512_kernels{"avx512", [] { return false; }, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-                                nullptr};
+const kernel_set avx512_kernels{"avx512", [] { return false; }};
 } // namespace virga::models::kernels
 
 #endif

@@ -1,6 +1,4 @@
 // For every CPU: the compiler's own vectors, and bytes one by one.
-#include "models/kernels/tiles_impl.hpp"
-
 #include "models/kernels/rows_impl.hpp"
 
 namespace {
@@ -37,13 +35,5 @@ struct isa {
 } // namespace
 
 namespace virga::models::kernels {
-const kernel_set plain_kernels{"plain",
-                               [] { return true; },
-                               tiles<isa>::prepare,
-                               tiles<isa>::multiply,
-                               row_work<isa>::rms_norm,
-                               row_work<isa>::rotate,
-                               row_work<isa>::swiglu,
-                               row_work<isa>::keep,
-                               row_work<isa>::attend};
+constinit const kernel_set plain_kernels = kernels_of<isa>("plain", [] { return true; });
 } // namespace virga::models::kernels
