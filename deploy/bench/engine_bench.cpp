@@ -134,11 +134,9 @@ double bytes_of_a_token(const models::hf::model_folder& folder, dtype t) {
   models::shard_options s;
   s.compute = t;
   auto& c = folder.config();
-  auto all = static_cast<double>(models::need_of(folder, s, 1).weights);
-  if (c.tie_word_embeddings)
-    return all;
-  auto table = models::need_of(folder, s, 1);
-  return all * (1 - static_cast<double>(c.vocab_size) * c.hidden_size / static_cast<double>(table.numbers));
+  auto need = models::need_of(folder, s, 1);
+  auto table = c.tie_word_embeddings ? 0 : static_cast<double>(c.vocab_size) * c.hidden_size;
+  return static_cast<double>(need.weights) * (1 - table / static_cast<double>(need.numbers));
 }
 
 struct times {

@@ -2,6 +2,7 @@
 
 #include "models/defaults.hpp"
 #include "models/kernels/kernels.hpp"
+#include "models/torch/linear_impl.hpp"
 
 #include <ATen/Parallel.h>
 #include <torch/library.h>
@@ -132,7 +133,7 @@ private:
   }
 
   /// Adds x times f to the residual rows.
-  void add_product(factor& f, float* x, part) {
+  void add_product(factor& f, float* x) {
     f.reads(x, count_);
     auto inputs = f.shape.inputs;
     each_row([&](uint32_t r) { k_.prepare(f.shape, x, inputs, r, r + 1, f.prepared); });
@@ -149,12 +150,7 @@ private:
     });
   }
 
-  /// Panels of a piece: less work than this is not worth a thread.
-  std::int64_t grain(const factor& f) const {
-    constexpr std::int64_t work = 1 << 16;
-    return std::max<std::int64_t>(
-        2, work / std::max<std::int64_t>(1, std::int64_t{count_} * f.shape.inputs * kernels::panel_outputs));
-  }
+  std::int64_t grain(const factor& f) const { return panels_at_once(f.shape, count_); }
 
   void attention() {
     factor in(type_, (heads_ + 2 * kv_heads_) * dim_, hidden_, w_[qkv], w_[qkv_bias], count_);
@@ -167,7 +163,7 @@ private:
     });
     each_row([&](uint32_t r) { keep(r, y + std::uint64_t{r} * in.stride, in); });
     attend(y, in.stride, mixed.mutable_data_ptr<float>());
-    add_product(out, mixed.mutable_data_ptr<float>(), o);
+    add_product(out, mixed.mutable_data_ptr<float>());
   }
 
   /// Bias, norms of heads, rotation; then the row's keys and values into their page.
@@ -241,7 +237,7 @@ private:
       by_panels(both, mixed.mutable_data_ptr<float>());
     else
       whole(both, mixed.mutable_data_ptr<float>());
-    add_product(out, mixed.mutable_data_ptr<float>(), down);
+    add_product(out, mixed.mutable_data_ptr<float>());
   }
 
   /// Two panels of gate, the two of up, and their product while they are in the cache.

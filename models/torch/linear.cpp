@@ -12,9 +12,6 @@ namespace virga::models::torch_impl {
 
 namespace {
 
-/// Multiplications of one piece of work at least: less than a thread's wake costs is not worth one.
-constexpr std::int64_t piece_work = 1 << 16;
-
 /// Rows whose preparation is divided.
 constexpr std::int64_t piece_rows = 16;
 
@@ -39,9 +36,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, std::int64_t ty
     k.prepare(shape, values, shape.inputs, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last),
               prepared);
   });
-  auto grain =
-      std::max<std::int64_t>(2, piece_work / std::max<std::int64_t>(1, rows * x.size(1) * kernels::panel_outputs));
-  at::parallel_for(0, panels, grain, [&](std::int64_t first, std::int64_t last) {
+  at::parallel_for(0, panels, panels_at_once(shape, rows), [&](std::int64_t first, std::int64_t last) {
     k.multiply(shape, static_cast<const std::byte*>(packed.const_data_ptr()), prepared, count,
                static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last), out.mutable_data_ptr<float>(),
                shape.padded_outputs());
@@ -59,6 +54,11 @@ at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& packed, const ke
   static const auto call =
       c10::Dispatcher::singleton().findSchemaOrThrow("virga::linear", "").typed<decltype(linear)>();
   return call.call(x, packed, static_cast<std::int64_t>(shape.type), shape.outputs);
+}
+
+std::int64_t panels_at_once(const kernels::packed_shape& shape, std::int64_t rows) {
+  constexpr std::int64_t work = 1 << 16;  // multiplications
+  return std::max<std::int64_t>(2, work / std::max<std::int64_t>(1, rows * shape.inputs * kernels::panel_outputs));
 }
 
 } // namespace virga::models::torch_impl

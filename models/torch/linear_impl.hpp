@@ -14,4 +14,7 @@ namespace virga::models::torch_impl {
 /// @throws c10::Error for shapes and dtypes that do not fit
 at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& packed, const kernels::packed_shape& shape);
 
+/// Panels of one piece of work for a thread, for this many rows: less is not worth waking it.
+std::int64_t panels_at_once(const kernels::packed_shape& shape, std::int64_t rows);
+
 } // namespace virga::models::torch_impl
