@@ -1,5 +1,7 @@
 #include "models/sampler.hpp"
 
+#include "models/kernels/kernels.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -19,17 +21,39 @@ std::uint64_t mix(std::uint64_t x) noexcept {
   return x ^ x >> 31;
 }
 
+struct summary {
+  double most = -INFINITY;
+  token_id at = 0;           ///< the first that is `most`
+  double exponentials = 0;   ///< sum of e^(x - most); NaN when one is
+};
+
+summary summarise(std::span<const double> row) {
+  summary out;
+  out.at = static_cast<token_id>(std::max_element(row.begin(), row.end()) - row.begin());
+  out.most = row[out.at];
+  for (auto v : row)
+    out.exponentials += std::exp(v - out.most);
+  return out;
+}
+
+summary summarise(std::span<const float> row) {
+  auto s = kernels::best_kernels().summarise(row.data(), static_cast<std::uint32_t>(row.size()));
+  return {s.most, s.at, s.exponentials};
+}
+
 template <class Real>
-double checked_maximum(std::span<const Real> row) {
-  double best = -INFINITY;
-  for (Real v : row) {
-    if (std::isnan(v))
-      throw bad_segment("the model's logits contain NaN; its weights or the rows it was given are damaged");
-    best = std::max(best, static_cast<double>(v));
-  }
-  if (!std::isfinite(best))
+summary checked(std::span<const Real> row) {
+  auto out = row.empty() ? summary() : summarise(row);
+  if (std::isnan(out.exponentials) && std::any_of(row.begin(), row.end(), [](Real v) { return std::isnan(v); }))
+    throw bad_segment("the model's logits contain NaN; its weights or the rows it was given are damaged");
+  if (!std::isfinite(out.most))
     throw bad_segment("the model's logits have no finite maximum; its weights or the rows it was given are damaged");
-  return best;
+  return out;
+}
+
+/// Nothing of `how` can change what a row's largest number says.
+bool takes_largest(const sampling& how) {
+  return how.temperature == 0 && how.logit_bias.empty() && !how.looks_back();
 }
 
 /// The row after bias and penalties.
@@ -141,17 +165,15 @@ choice choose(std::span<const Real> row, const sampling& how, std::uint64_t posi
               const seen_tokens& before, std::uint32_t alternatives) {
   if (auto wrong = complaint(how, static_cast<std::uint32_t>(row.size())); !wrong.empty())
     throw bad_segment(wrong);
-  double best = checked_maximum(row);
-  double sum = 0;
-  for (Real v : row)
-    sum += std::exp(static_cast<double>(v) - best);
-  double log_sum = best + std::log(sum);
+  auto all = checked(row);
+  double log_sum = all.most + std::log(all.exponentials);
   choice c;
-  auto chosen = pick(changed(row, how, before), how, position, alternatives);
+  auto chosen = takes_largest(how) && alternatives == 0 ? std::vector{all.at}
+                                                        : pick(changed(row, how, before), how, position, alternatives);
   c.id = chosen.front();
   c.alternatives.assign(chosen.begin() + 1, chosen.end());
   c.logprob = static_cast<double>(row[c.id]) - log_sum;
-  c.confidence = 1 / sum;
+  c.confidence = 1 / all.exponentials;
   for (auto id : top_n > 0 ? likeliest(row, top_n) : std::vector<token_id>{})
     c.top.push_back({id, static_cast<double>(row[id]) - log_sum});
   return c;

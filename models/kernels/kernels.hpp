@@ -48,6 +48,13 @@ struct attention_task {
   std::uint64_t scores_stride = 0;                 ///< a number for each position of the pages seen
 };
 
+/// What choosing a token needs of a row of logits.
+struct row_summary {
+  float most = 0;
+  std::uint32_t at = 0;      ///< the first that is `most`
+  double exponentials = 0;   ///< sum of e^(x - most), within 1e-6 of itself; NaN when one is, or `most` is infinite
+};
+
 /// What one kind of CPU does best.
 struct kernel_set {
   std::string_view name;  ///< "avx512" (with bf16 and vnni), "avx2" (with fma; f16c came before both), "plain"
@@ -78,13 +85,19 @@ struct kernel_set {
 
   /// Softmax over the positions seen. NaN in what is seen stays visible; what is not seen is not read, or not used.
   void (*attend)(const attention_task& task) = nullptr;
+
+  /// Of n > 0 numbers.
+  row_summary (*summarise)(const float* x, std::uint32_t n) = nullptr;
 };
 
 /// The sets that this CPU can run, best first; the last is "plain".
 std::vector<const kernel_set*> kernels_here();
 
-/// The best of them; asked once.
+/// The best of them, or what use_kernels() said.
 const kernel_set& best_kernels();
+
+/// For benchmarks and tests, while nothing runs. @param set null: the best again; must live as long as it is used
+void use_kernels(const kernel_set* set);
 
 extern const kernel_set avx512_kernels, avx2_kernels, plain_kernels;
 

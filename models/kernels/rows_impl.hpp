@@ -80,6 +80,47 @@ struct row_work {
     }
   }
 
+  static row_summary summarise(const float* x, std::uint32_t n) {
+    row_summary out{x[0], 0, 0};
+    if (n >= lanes) {
+      vf most = load(x);
+      vi at{};
+      for (std::uint32_t i = lanes; i + lanes <= n; i += lanes) {
+        const vf v = load(x + i);
+        at = v > most ? vi{} + static_cast<std::int32_t>(i) : at;
+        most = v > most ? v : most;
+      }
+      out = {most[0], static_cast<std::uint32_t>(at[0]), 0};
+      for (std::uint32_t l = 1; l < lanes; ++l) {
+        const auto i = static_cast<std::uint32_t>(at[l]) + l;
+        if (most[l] > out.most || (most[l] == out.most && i < out.at))
+          out = {most[l], i, 0};
+      }
+    }
+    for (auto i = n >= lanes ? n / lanes * lanes : 1; i < n; ++i)
+      if (x[i] > out.most)
+        out = {x[i], i, 0};
+    out.exponentials = sum_of_exponentials(x, n, out.most);
+    return out;
+  }
+
+  /// In pieces whose f32 sums lose little.
+  static double sum_of_exponentials(const float* x, std::uint32_t n, float most) {
+    constexpr std::uint32_t piece = 64 * lanes;
+    double sum = 0;
+    std::uint32_t i = 0;
+    while (i + lanes <= n) {
+      vf part{};
+      for (auto end = i + piece < n ? i + piece : n; i + lanes <= end; i += lanes)
+        part += exp(load(x + i) - most);
+      for (std::uint32_t l = 0; l < lanes; ++l)
+        sum += static_cast<double>(part[l]);
+    }
+    for (; i < n; ++i)
+      sum += static_cast<double>(exp(vf{} + (x[i] - most))[0]);
+    return sum;
+  }
+
   // -- attention ------------------------------------------------------------------------------------------------------
 
   static float number(const float* p) { return *p; }
@@ -257,7 +298,7 @@ struct row_work {
 template <class Isa>
 constexpr kernel_set kernels_of(const char* name, bool (*runs_here)()) {
   return {name, runs_here, tiles<Isa>::prepare, tiles<Isa>::multiply, row_work<Isa>::rms_norm, row_work<Isa>::rotate,
-          row_work<Isa>::swiglu, row_work<Isa>::keep, row_work<Isa>::attend};
+          row_work<Isa>::swiglu, row_work<Isa>::keep, row_work<Isa>::attend, row_work<Isa>::summarise};
 }
 
 } // namespace

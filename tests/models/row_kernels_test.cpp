@@ -158,3 +158,30 @@ TEST_CASE("norms, turns and the gate are those of plain arithmetic", "[models][k
     }
   }
 }
+
+TEST_CASE("a row of logits is summed up as plain arithmetic does it", "[models][kernels]") {
+  auto* k = GENERATE(from_range(kernels_here()));
+  std::mt19937 random(7);
+  for (std::uint32_t n : {1u, 2u, 15u, 16u, 17u, 33u, 654u, 2100u, 151936u}) {
+    CAPTURE(k->name, n);
+    auto x = normal(n, random);
+    for (auto at : {0u, n / 3, n / 2, n - 1}) {
+      auto row = x;
+      row[at] = 9;
+      row[n - 1] = 9;  // the first of equals counts
+      if (n > 8)
+        row[1] = -INFINITY;
+      double sum = 0;
+      for (auto v : row)
+        sum += std::exp(double{v} - 9);
+      auto s = k->summarise(row.data(), n);
+      REQUIRE(s.most == 9);
+      REQUIRE(s.at == (n > 8 && at == 1 ? n - 1 : at));
+      REQUIRE(s.exponentials == Approx(sum).epsilon(1e-6));
+      row[n / 2] = NAN;
+      REQUIRE(std::isnan(k->summarise(row.data(), n).exponentials));
+      row[n / 2] = INFINITY;
+      REQUIRE(!std::isfinite(k->summarise(row.data(), n).most));
+    }
+  }
+}
