@@ -6,17 +6,31 @@
 
 #include <ATen/ATen.h>
 
-#include <vector>
+#include <array>
 
 namespace virga::models::torch_impl {
 
-/// What a layer is made of. Vectors are f32; matrices are packed, all of one dtype. Biases and q_norm, k_norm may be
-/// undefined. A decoder layer has mlp_norm, gate_up and down, an adapter output_norm.
-struct layer_weights {
-  at::Tensor attention_norm, q_norm, k_norm, qkv, qkv_bias, o, o_bias;
-  at::Tensor mlp_norm, gate_up, gate_up_bias, down, down_bias;
-  at::Tensor output_norm;
+/// Places in layer_weights.
+enum layer_part : std::size_t {
+  attention_norm,
+  q_norm,
+  k_norm,
+  qkv,
+  qkv_bias,
+  o,
+  o_bias,
+  mlp_norm,
+  gate_up,
+  gate_up_bias,
+  down,
+  down_bias,
+  output_norm,
+  layer_parts
 };
+
+/// What a layer is made of, by layer_part. Vectors are f32; matrices are packed, all of one dtype. Biases and q_norm,
+/// k_norm may be undefined. A decoder layer has mlp_norm, gate_up and down, an adapter output_norm.
+using layer_weights = std::array<at::Tensor, layer_parts>;
 
 struct layer_numbers {
   dtype type = dtype::f32;
@@ -33,8 +47,9 @@ struct row_places {
 /// Operator virga::decoder_layer on the CPU, through libtorch's dispatcher.
 /// @param x [rows, hidden] f32, changed in place @param pages of all histories, one after the other, each f32 or bf16
 /// [2, kv_heads, 64, dim] in memory, keys as [kv_heads, dim, 64]; those of the rows' own positions are written first
+/// @param scratch bytes; grown to what the call needs and left so
 /// @throws c10::Error for shapes and dtypes that do not fit
 void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n, const row_places& at,
-                   at::TensorList pages);
+                   at::TensorList pages, at::Tensor& scratch);
 
 } // namespace virga::models::torch_impl

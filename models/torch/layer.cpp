@@ -22,16 +22,24 @@ layer::layer(weight_loader& load, const hf::model_config& c, std::uint32_t index
   o_ = load.stacked({at + "self_attn.o_proj"}, c.o_bias);
   gate_up_ = load.stacked({at + "mlp.gate_proj", at + "mlp.up_proj"}, c.mlp_bias);
   down_ = load.stacked({at + "mlp.down_proj"}, c.mlp_bias);
+  gather();
 }
 
 layer::layer(weight_loader& load, const hf::model_config& c)
     : shape_{c.num_attention_heads, c.num_key_value_heads, c.head_dim}, eps_(c.rms_norm_eps), window_(0),
       attention_norm_(load.vector("input_layernorm.weight")), output_norm_(load.vector("norm.weight")),
       qkv_(load.stacked({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, false)),
-      o_(load.stacked({"self_attn.o_proj"}, false)) {}
+      o_(load.stacked({"self_attn.o_proj"}, false)) {
+  gather();
+}
+
+void layer::gather() {
+  packed_ = {attention_norm_, q_norm_, k_norm_, qkv_.weight, qkv_.bias, o_.weight, o_.bias, mlp_norm_,
+             gate_up_.weight, gate_up_.bias, down_.weight, down_.bias, output_norm_};
+}
 
 void layer::run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
-                       const turns& turn) const {
+                       const turns& turn, at::Tensor& scratch) const {
   auto rows = at::empty({x.size(0), 3}, at::kLong);
   auto* to = rows.mutable_data_ptr<std::int64_t>();
   std::vector<at::Tensor> all;
@@ -44,15 +52,13 @@ void layer::run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments,
     }
     all.insert(all.end(), pages[i].begin(), pages[i].end());
   }
-  const layer_weights w{attention_norm_, q_norm_, k_norm_, qkv_.weight, qkv_.bias, o_.weight, o_.bias, mlp_norm_,
-                        gate_up_.weight, gate_up_.bias, down_.weight, down_.bias, output_norm_};
-  decoder_layer(x, w, {qkv_.shape.type, shape_.heads, shape_.kv_heads, shape_.dim, gate_up_.shape.outputs / 2, eps_}, {rows, turn.halves}, all);
+  decoder_layer(x, packed_, {qkv_.shape.type, shape_.heads, shape_.kv_heads, shape_.dim, gate_up_.shape.outputs / 2, eps_}, {rows, turn.halves}, all, scratch);
 }
 
 void layer::run(at::Tensor& x, const std::vector<span_of_rows>& segments,
-                const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const {
+                const std::vector<std::vector<at::Tensor>>& pages, const turns& turn, at::Tensor& scratch) const {
   if (qkv_.packed())
-    return run_packed(x, segments, pages, turn);
+    return run_packed(x, segments, pages, turn, scratch);
   x.add_(o_.times(attention(rms_norm(x, attention_norm_, eps_), segments, pages, turn)));
   if (output_norm_.defined()) {
     x.copy_(rms_norm(x, output_norm_, eps_));

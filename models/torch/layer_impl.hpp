@@ -20,12 +20,14 @@ public:
   layer(weight_loader& load, const hf::model_config& c);
 
   /// Adds attention and MLP to x in place, or adds attention and norms. Writes the rows' keys and values into `pages` (by segment).
+  /// @param scratch of the packed layers' operator
   void run(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
-           const turns& turn) const;
+           const turns& turn, at::Tensor& scratch) const;
 
 private:
   void run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
-                  const turns& turn) const;
+                  const turns& turn, at::Tensor& scratch) const;
+  void gather();
   at::Tensor attention(const at::Tensor& x, const std::vector<span_of_rows>& segments,
                        const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const;
 
@@ -35,6 +37,7 @@ private:
   at::Tensor attention_norm_, mlp_norm_, q_norm_, k_norm_;
   at::Tensor output_norm_;  ///< of an adapter; undefined: a decoder layer
   product qkv_, o_, gate_up_, down_;
+  layer_weights packed_;  ///< all of them again, as the operator takes them
 };
 
 } // namespace virga::models::torch_impl

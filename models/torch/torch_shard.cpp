@@ -136,7 +136,7 @@ private:
     for (auto i = first_lane(stage_index); i < first_lane(stage_index + 1); ++i) {
       for (std::size_t k = 0; k < members.size(); ++k)
         pages[k] = pages_of(lane(batch[members[k]].seq, i));
-      layers_[i].run(x, spans, pages, turn);
+      layers_[i].run(x, spans, pages, turn, scratch_);
     }
   }
 
@@ -223,6 +223,7 @@ private:
   product embedding_, head_;
   std::vector<layer> layers_;  ///< by lane; an adapter's among them
   std::vector<at::Tensor> pages_;
+  at::Tensor scratch_ = at::empty({0}, at::kByte);
 };
 
 } // namespace
