@@ -50,21 +50,32 @@ void print_faults(const json::object& result) {
   print_table(std::cout, table);
 }
 
+std::string number(const json::object& r, const char* key, int digits) {
+  return r.contains(key) ? fixed(r.at(key).to_number<double>(), digits) : std::string("-");
+}
+
 void print_engine(const json::object& result) {
-  std::vector<std::vector<std::string>> table{{"dtype", "threads", "prompt", "depth", "prefill tokens/s", "times libtorch", "decode tokens/s",
-                                               "times libtorch", "of memory's pace", "logits apart"}};
+  std::vector<std::vector<std::string>> pairs{{"dtype", "threads", "prompt", "depth", "against", "prefill tokens/s", "ratio", "decode tokens/s",
+                                               "ratio", "of memory's pace", "logits apart"}};
   for (auto& v : result.at("rows").as_array()) {
     auto& r = v.as_object();
-    auto number = [&](const char* key, int digits) { return fixed(r.at(key).to_number<double>(), digits); };
     auto ratio = [&](const char* key, const char* between) {
       auto& s = r.at(between).as_array();
-      return number(key, 2) + " (" + fixed(s[0].to_number<double>(), 2) + "-" + fixed(s[1].to_number<double>(), 2) + ")";
+      return number(r, key, 2) + " (" + fixed(s[0].to_number<double>(), 2) + "-" + fixed(s[1].to_number<double>(), 2) + ")";
     };
-    table.push_back({text(r.at("dtype")), text(r.at("threads")), text(r.at("prompt")), text(r.at("depth")), number("prefill_tokens_per_s", 0),
-                     ratio("prefill_ratio", "prefill_spread"), number("decode_tokens_per_s", 1), ratio("decode_ratio", "decode_spread"),
-                     number("decode_bandwidth_share", 2), number("logits_difference", 5)});
+    pairs.push_back({text(r.at("dtype")), text(r.at("threads")), text(r.at("prompt")), text(r.at("depth")), text(r.at("against")),
+                     number(r, "prefill_tokens_per_s", 0), ratio("prefill_ratio", "prefill_spread"), number(r, "decode_tokens_per_s", 1),
+                     ratio("decode_ratio", "decode_spread"), number(r, "decode_bandwidth_share", 2), number(r, "logits_difference", 5)});
   }
-  print_table(std::cout, table);
+  print_table(std::cout, pairs);
+  std::vector<std::vector<std::string>> alone{{"dtype", "threads", "8 sequences over 1", "32 over 1", "outside kernels", "idle, of a core",
+                                               "beside a busy process", "the other beside it"}};
+  for (auto& v : result.at("alone").as_array()) {
+    auto& r = v.as_object();
+    alone.push_back({text(r.at("dtype")), text(r.at("threads")), number(r, "batch8_ratio", 2), number(r, "batch32_ratio", 2),
+                     number(r, "outside_kernels", 3), number(r, "idle_core_share", 4), number(r, "busy_ratio", 2), number(r, "busy_ratio_other", 2)});
+  }
+  print_table(std::cout, alone);
 }
 
 void print_plan(const json::object& result) {
@@ -128,15 +139,17 @@ void add_bench_command(CLI::App& app) {
   add_output_options(*of_link, *o);
   of_link->callback([o] { show(*o, bench_link(o->quick, o->only, progress_of(*o)), print); });
 
-  auto* of_engine = command->add_subcommand("engine", "Prefill and decode of the torch shard beside libtorch's own operators");
+  auto* of_engine = command->add_subcommand("engine", "Prefill and decode of the torch shard beside llama.cpp or libtorch's own operators");
   of_engine->add_option("--model", o->engine.model, "Its folder; default: random weights in the shape of Qwen2.5-0.5B");
-  of_engine->add_option("--dtype", o->engine.dtypes, "Default f32 bf16 int8 int4; libtorch's side of int8 and int4 is bf16")
-    ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
-  of_engine->add_option("--threads", o->engine.threads, "Default 1")->check(CLI::Range(1u, 256u));
+  of_engine->add_option("--dtype", o->engine.dtypes, "Default bf16 int8 int4")->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
+  of_engine->add_option("--against", o->engine.against, "Default llama.cpp; libtorch's side of int8 and int4 is bf16")
+    ->check(CLI::IsMember({"llama.cpp", "libtorch"}));
+  of_engine->add_option("--threads", o->engine.threads, "Default 1 2")->check(CLI::Range(1u, 256u));
   of_engine->add_option("--prompt", o->engine.prompt, "Tokens; default 512")->check(CLI::Range(1u, 1'000'000u));
   of_engine->add_option("--tokens", o->engine.tokens, "Decoded; default 128")->check(CLI::Range(1u, 1'000'000u));
-  of_engine->add_option("--depth", o->engine.depth, "Decode behind so many tokens and not behind the prompt")->check(CLI::Range(0u, 1'000'000u));
+  of_engine->add_option("--depth", o->engine.depths, "Decode behind so many tokens; default 0: behind the prompt")->check(CLI::Range(0u, 1'000'000u));
   of_engine->add_option("--rounds", o->engine.rounds, "Pairs; default 5")->check(CLI::Range(1u, 1000u));
+  of_engine->add_option("--python", o->engine.python, "That has llama-cpp-python and gguf; default what `deploy/setup/setup.sh --bench` made");
   add_output_options(*of_engine, *o);
   of_engine->callback([o] { show(*o, bench_engine(o->engine, progress_of(*o)), print_engine); });
 

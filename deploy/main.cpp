@@ -1,4 +1,5 @@
 // deploy/main.cpp: the virga command.
+#include "deploy/bench/engine_worker.hpp"
 #include "deploy/commands.hpp"
 #include "deploy/eval_command.hpp"
 #include "deploy/failures.hpp"
@@ -46,6 +47,7 @@ void add_commands(CLI::App& app) {
   add_eval_command(app);
   add_node_command(app);
   add_keeper_command(app);
+  add_engine_worker(app);
   add_bench_command(app);
 }
 

@@ -1,9 +1,9 @@
 #include "deploy/bench/engine_bench.hpp"
 
+#include "deploy/bench/engine_side.hpp"
 #include "deploy/bench/random_model.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/local_model.hpp"
-#include "deploy/processes.hpp"
 #include "models/make_shard.hpp"
 #include "models/memory.hpp"
 
@@ -11,116 +11,32 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+#include <atomic>
 #include <cmath>
-#include <cstring>
-#include <memory>
 #include <thread>
 
 namespace virga::deploy {
 namespace {
 
 namespace json = boost::json;
-using clock = std::chrono::steady_clock;
+using report = std::function<void(const std::string&)>;
 
-double since(clock::time_point begun) { return std::chrono::duration<double>(clock::now() - begun).count(); }
-
-/// One loaded shard and a sequence of it.
-class contender {
-public:
-  contender(const models::hf::model_folder& folder, const engine_options& o, dtype t, bool libtorch_only) {
-    models::shard_options s;
-    s.compute = t;
-    s.libtorch_only = libtorch_only;
-    auto positions = std::uint64_t{o.prompt} + o.tokens + o.depth + 64;
-    s.kv_bytes = 2 * positions * models::kv_bytes_per_token(folder.config(), models::kv_type(t));
-    shard_ = models::make_torch_shard(folder, s);
-    last_ = static_cast<std::uint32_t>(shard_->info().stages.size() - 1);
-  }
-
-  /// Seconds of a new sequence's prompt, its first token chosen.
-  double prefill(std::uint32_t tokens) {
-    shard_->close(seq_);
-    seq_ = shard_->open();
-    base_ = 0;
-    std::vector<token_id> ids(tokens);
-    for (std::uint32_t i = 0; i < tokens; ++i)
-      ids[i] = i * 7919 % shard_->info().vocab;
-    auto begun = clock::now();
-    token_ = step(std::move(ids)).choices.front().id;
-    return since(begun);
-  }
-
-  /// Seconds of so many tokens more.
-  double decode(std::uint32_t tokens) {
-    auto begun = clock::now();
-    for (std::uint32_t i = 0; i < tokens; ++i)
-      token_ = step({token_}).choices.front().id;
-    return since(begun);
-  }
-
-  std::vector<float> logits() {
-    auto out = step({1, 2, 3}, true).logits;
-    std::vector<float> x(out.data.size() / sizeof(float));
-    std::memcpy(x.data(), out.data.data(), out.data.size());
-    return x;
-  }
-
-private:
-  models::segment_result step(std::vector<token_id> ids, bool logits = false) {
-    models::segment s;
-    s.seq = seq_;
-    s.last_stage = last_;
-    s.base = base_;
-    s.tokens = std::move(ids);
-    s.want.tokens = rows_wanted::last;
-    if (logits)
-      s.want.logits = rows_wanted::last;
-    base_ += s.tokens.size();
-    return std::move(shard_->step({&s, 1}).front());
-  }
-
-  std::unique_ptr<models::shard> shard_;
-  std::uint32_t last_ = 0;
-  models::sequence seq_{};
-  std::uint64_t base_ = 0;
-  token_id token_ = 0;
-};
-
-/// Bytes a second that so many threads read together from memory, the better of two.
-double read_pace(std::uint32_t threads) {
-  using wide = std::uint64_t __attribute__((vector_size(64)));
-  constexpr std::size_t lines = (std::size_t{256} << 20) / sizeof(wide);
-  const std::unique_ptr<wide[]> all(new wide[lines * threads]());
-  double best = 0;
-  for (int round = 0; round < 2; ++round) {
-    auto begun = clock::now();
-    std::vector<std::jthread> workers;
-    for (std::uint32_t t = 0; t < threads; ++t)
-      workers.emplace_back([&, t] {
-        wide sums[4] = {};
-        auto* from = all.get() + t * lines;
-        for (std::size_t i = 0; i < lines; i += 4)
-          for (std::size_t k = 0; k < 4; ++k)
-            sums[k] ^= from[i + k];
-        auto sum = sums[0] ^ sums[1] ^ sums[2] ^ sums[3];
-        asm volatile("" : : "m"(sum));
-      });
-    workers.clear();
-    best = std::max(best, static_cast<double>(lines * threads * sizeof(wide)) / since(begun));
-  }
-  return best;
-}
+constexpr std::uint32_t batch_sizes[] = {1, 8, 32}, batch_steps = 8, batch_positions = 32 * 256;
+constexpr std::uint32_t idle_seconds = 5, busy_tokens = 16;
 
 double at_share(std::vector<double> v, double share) {
   std::sort(v.begin(), v.end());
   return v[static_cast<std::size_t>(share * static_cast<double>(v.size() - 1) + 0.5)];
 }
 
+double middle(const std::vector<double>& v) { return at_share(v, 0.5); }
+
 json::array spread(const std::vector<double>& v) { return {at_share(v, 0.1), at_share(v, 0.9)}; }
 
 /// ||a - b|| / ||b||
 double difference(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size())
+    throw failed("the two sides have logits for " + std::to_string(a.size()) + " and " + std::to_string(b.size()) + " tokens");
   double apart = 0, size = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     apart += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
@@ -144,84 +60,161 @@ struct times {
   std::vector<double> pace;  ///< of memory, bytes/s, in the same rounds: it changes from minute to minute
 };
 
-void turn(contender& who, const engine_options& o, double& prefill, double& decode) {
-  prefill = who.prefill(o.prompt);
-  if (o.depth > 0)
-    who.prefill(o.depth);
-  decode = who.decode(o.tokens);
-}
+struct setting {
+  std::uint32_t prompt = 0, depth = 0, tokens = 0, rounds = 0, threads = 0;
+};
 
-times compare(contender& ours, contender& other, const engine_options& o) {
+times compare(engine_side& ours, engine_side& other, const setting& s) {
   times out;
-  for (std::uint32_t round = 0; round <= o.rounds; ++round) {
+  std::array sides{&ours, &other};
+  for (std::uint32_t round = 0; round <= s.rounds; ++round) {
     double prefill[2], decode[2];
-    for (int k : round % 2 == 0 ? std::array{0, 1} : std::array{1, 0})
-      turn(k == 0 ? ours : other, o, prefill[k], decode[k]);
+    for (std::size_t k : round % 2 == 0 ? std::array{0, 1} : std::array{1, 0})
+      prefill[k] = sides[k]->prefill(s.prompt);
+    for (std::size_t k : round % 2 == 0 ? std::array{0, 1} : std::array{1, 0}) {
+      if (s.depth > 0)
+        sides[k]->prefill(s.depth);
+      decode[k] = sides[k]->decode(s.tokens);
+    }
     if (round == 0)
       continue;  // caches, pages and threads are made
     out.prefill.push_back(prefill[0]);
     out.decode.push_back(decode[0]);
     out.prefill_ratio.push_back(prefill[1] / prefill[0]);
     out.decode_ratio.push_back(decode[1] / decode[0]);
-    out.pace.push_back(read_pace(o.threads));
+    out.pace.push_back(read_pace(s.threads));
   }
   return out;
 }
 
-json::object row(const models::hf::model_folder& folder, const engine_options& o, const std::string& name,
-                 const times& t, double apart) {
-  auto per_token = at_share(t.decode, 0.5) / o.tokens;
+json::object row(const std::string& name, const std::string& against, const setting& s, const times& t, double token_bytes,
+                 double apart) {
   std::vector<double> shares;
   for (std::size_t i = 0; i < t.decode.size(); ++i)
-    shares.push_back(bytes_of_a_token(folder, dtype_named(name)) * o.tokens / t.decode[i] / t.pace[i]);
+    shares.push_back(token_bytes * s.tokens / t.decode[i] / t.pace[i]);
   return {{"dtype", name},
-          {"threads", o.threads},
-          {"prompt", o.prompt},
-          {"tokens", o.tokens},
-          {"depth", o.depth},
-          {"against", "libtorch's operators"},
-          {"decode_ratio", at_share(t.decode_ratio, 0.5)},
+          {"threads", s.threads},
+          {"prompt", s.prompt},
+          {"tokens", s.tokens},
+          {"depth", s.depth},
+          {"against", against},
+          {"decode_ratio", middle(t.decode_ratio)},
           {"decode_spread", spread(t.decode_ratio)},
-          {"prefill_ratio", at_share(t.prefill_ratio, 0.5)},
+          {"prefill_ratio", middle(t.prefill_ratio)},
           {"prefill_spread", spread(t.prefill_ratio)},
-          {"decode_tokens_per_s", 1 / per_token},
-          {"prefill_tokens_per_s", o.prompt / at_share(t.prefill, 0.5)},
-          {"decode_bandwidth_share", at_share(shares, 0.5)},
-          {"read_gb_per_s", at_share(t.pace, 0.5) / 1e9},
+          {"decode_tokens_per_s", s.tokens / middle(t.decode)},
+          {"prefill_tokens_per_s", s.prompt / middle(t.prefill)},
+          {"decode_bandwidth_share", middle(shares)},
+          {"read_gb_per_s", middle(t.pace) / 1e9},
           {"logits_difference", apart}};
 }
 
-json::object measure(const models::hf::model_folder& folder, const engine_options& o, const std::string& name) {
-  // Widened to f32, libtorch would read four or seven times as much: its bf16 is the fairer one.
-  auto narrow = name == "int8" || name == "int4";
-  contender ours(folder, o, dtype_named(name), false), other(folder, o, narrow ? dtype::bf16 : dtype_named(name), true);
-  ours.prefill(16);
-  other.prefill(16);
-  auto apart = difference(ours.logits(), other.logits());
-  return row(folder, o, name, compare(ours, other, o), apart);
+/// Decode speed while another thread takes a core, over the speed without; alternating.
+double busy_ratio(engine_side& side, std::uint32_t rounds) {
+  std::vector<double> ratios;
+  for (std::uint32_t i = 0; i < rounds; ++i) {
+    auto alone = side.decode(busy_tokens);
+    std::atomic<bool> end{false};
+    std::jthread other([&] {
+      while (!end)
+        ;
+    });
+    auto beside = side.decode(busy_tokens);
+    end = true;
+    ratios.push_back(alone / beside);
+  }
+  return middle(ratios);
 }
+
+json::object alone(engine_side& ours, engine_side* other, const std::string& name, const setting& s) {
+  json::object out{{"dtype", name}, {"threads", s.threads}};
+  ours.prefill(s.prompt);
+  if (s.threads == 1)
+    out["outside_kernels"] = ours.best("outside " + std::to_string(s.tokens));
+  out["idle_core_share"] = ours.best("idle " + std::to_string(idle_seconds));
+  out["busy_ratio"] = busy_ratio(ours, s.rounds);
+  if (other != nullptr) {
+    other->prefill(s.prompt);
+    out["busy_ratio_other"] = busy_ratio(*other, s.rounds);
+  }
+  std::array<std::vector<double>, std::size(batch_sizes)> seconds;
+  for (std::uint32_t i = 0; i < s.rounds; ++i)
+    for (std::size_t k = 0; k < seconds.size(); ++k)
+      seconds[k].push_back(ours.best("batch " + std::to_string(batch_sizes[k]) + " " + std::to_string(batch_steps)));
+  for (std::size_t k = 1; k < seconds.size(); ++k) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < seconds[k].size(); ++i)
+      ratios.push_back(batch_sizes[k] * seconds[0][i] / seconds[k][i]);
+    out["batch" + std::to_string(batch_sizes[k]) + "_ratio"] = middle(ratios);
+  }
+  return out;
+}
+
+class bench {
+public:
+  bench(const std::filesystem::path& dir, const engine_options& o, const report& say)
+      : dir_(dir), folder_(dir, {}), o_(o), say_(say) {
+    if (folder_.stages().size() != 3)
+      throw bad_input(dir.string() + " holds only " + models::describe(folder_.stages()) + ": this needs a whole model");
+    longest_ = std::max(o.prompt, *std::max_element(o.depths.begin(), o.depths.end())) + o.tokens + 8;
+    if (auto most = folder_.config().max_position_embeddings; longest_ > most)
+      throw bad_input(dir.string() + " takes " + std::to_string(most)
+                      + " positions: ask for fewer with --prompt, --depth and --tokens");
+  }
+
+  json::object run() {
+    for (auto& name : o_.dtypes)
+      for (auto threads : o_.threads)
+        measure(name, threads);
+    return {{"rows", rows_}, {"alone", alone_}};
+  }
+
+private:
+  void measure(const std::string& name, std::uint32_t threads) {
+    say_(name + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
+    auto room = (longest_ + o_.tokens + 255) / 256 * 256;  // busy_ratio() goes on behind the tokens
+    room += busy_tokens * 2 * o_.rounds;
+    auto ours = engine_side::engine(dir_, {name, threads, std::max<std::uint64_t>(2 * room, batch_positions)}, false);
+    auto logits = ours.logits();
+    std::optional<engine_side> other;
+    for (auto& against : o_.against) {
+      other.emplace(opponent(against, {name, threads, room}));
+      auto apart = difference(logits, other->logits());
+      for (auto depth : o_.depths) {
+        const setting s{o_.prompt, depth, o_.tokens, o_.rounds, threads};
+        rows_.push_back(row(name, against, s, compare(ours, *other, s), bytes_of_a_token(folder_, dtype_named(name)), apart));
+      }
+    }
+    alone_.push_back(alone(ours, other ? &*other : nullptr, name, {o_.prompt, 0, o_.tokens, o_.rounds, threads}));
+  }
+
+  engine_side opponent(const std::string& against, side_options s) const {
+    if (against == "llama.cpp")
+      return engine_side::llama(dir_, s, o_.python, say_);
+    // Widened to f32, libtorch would read four or seven times as much: its bf16 is the fairer one.
+    if (s.dtype_name == "int8" || s.dtype_name == "int4")
+      s.dtype_name = "bf16";
+    s.positions *= 2;
+    return engine_side::engine(dir_, s, true);
+  }
+
+  std::filesystem::path dir_;
+  models::hf::model_folder folder_;
+  const engine_options& o_;
+  const report& say_;
+  std::uint32_t longest_ = 0;
+  json::array rows_, alone_;
+};
 
 } // namespace
 
-json::object bench_engine(const engine_options& o, const std::function<void(const std::string&)>& say) {
-  use_threads(o.threads);
+json::object bench_engine(const engine_options& o, const report& say) {
   const auto dir = o.model.empty() ? half_billion_shape("models/zoo/cloud", say) : std::filesystem::path(o.model);
-  json::array rows;
   try {
-    const models::hf::model_folder folder(dir, {});
-    if (folder.stages().size() != 3)
-      throw bad_input(dir.string() + " holds only " + models::describe(folder.stages()) + ": this needs a whole model");
-    if (auto most = folder.config().max_position_embeddings; std::max(o.prompt, o.depth) + o.tokens + 8 > most)
-      throw bad_input(dir.string() + " takes " + std::to_string(most)
-                      + " positions: ask for fewer with --prompt, --depth and --tokens");
-    for (auto& name : o.dtypes) {
-      say(name + ", " + std::to_string(o.threads) + (o.threads == 1 ? " thread" : " threads"));
-      rows.push_back(measure(folder, o, name));
-    }
+    return bench(dir, o, say).run();
   } catch (const models::bad_model& e) {
     throw bad_input(e.what());
   }
-  return {{"rows", rows}};
 }
 
 } // namespace virga::deploy

@@ -21,11 +21,15 @@ constexpr auto config_text = R"({"architectures": ["Qwen2ForCausalLM"], "model_t
 "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "tie_word_embeddings": true, "hidden_act": "silu", "bos_token_id": 1, "eos_token_id": 2}
 )";
 
-fs::path cache_dir() {
+} // namespace
+
+fs::path bench_cache() {
   const auto* cache = std::getenv("XDG_CACHE_HOME");
   const auto* home = std::getenv("HOME");
   return (cache != nullptr ? fs::path(cache) : fs::path(home != nullptr ? home : "/tmp") / ".cache") / "virga" / "bench";
 }
+
+namespace {
 
 /// That of `words`, with a word for every other token too: a token without text would not be seen to come.
 void write_tokenizer(const fs::path& words, const fs::path& dir, std::uint32_t vocab_size) {
@@ -48,7 +52,7 @@ std::vector<std::uint16_t> noise(std::uint64_t count, double spread, double midd
 } // namespace
 
 fs::path half_billion_shape(const fs::path& words, const std::function<void(const std::string&)>& say) {
-  const auto dir = cache_dir() / "qwen2-0.5b-shape";
+  const auto dir = bench_cache() / "qwen2-0.5b-shape";
   if (fs::exists(dir / "model.safetensors"))
     return dir;
   say("making " + dir.string());

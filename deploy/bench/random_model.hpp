@@ -8,6 +8,9 @@
 
 namespace virga::deploy {
 
+/// Where benchmarks keep what they make, per user.
+std::filesystem::path bench_cache();
+
 /// The folder of a model of Qwen2-0.5B's shape (24 layers of 896, vocabulary 151,936) in bf16, made once per user in
 /// the cache folder (1 GB, some 20 s). Its tokenizer is that of `words`, a model folder. @throws std::runtime_error
 /// when the disk refuses

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what building (and with --tests, testing) virga needs: Debian packages, libtorch, the test's Python client.
+# With --bench also what `virga bench engine` compares with.
 # Repeatable: what is there is left alone, and when all is there no network is used. An interrupted run leaves nothing
 # half done: downloads go to a folder of their own and are renamed into place at the end.
 #   VIRGA_TORCH=DIR       use your own libtorch 2.11 (DIR/include and DIR/lib) instead of downloading it
@@ -10,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/virga"
 torch_home="$cache/libtorch-2.11.0"
 python_home="$cache/python-$(sha256sum "$here/python-tests.txt" | cut -c1-12)"
+bench_home="$cache/llama-cpp-python-0.3.36"
 need_mib=3072  # download 590 MB, unpacked 1.1 GB, and as much again while both lie there
 
 say() { printf '[setup] %s\n' "$*"; }
@@ -99,6 +101,20 @@ setup_python() {
   touch "$python_home/ready"
 }
 
+# llama.cpp with what this processor can do, for `virga bench engine` alone (some 8 minutes on 2 cores).
+setup_bench() {
+  if [ -e "$bench_home/ready" ]; then
+    say "llama.cpp for the benchmark: $bench_home"
+    return
+  fi
+  say "llama.cpp for the benchmark: building in $bench_home (once per user)"
+  rm -rf "$bench_home"
+  python3 -m venv "$bench_home"
+  CMAKE_ARGS="-DGGML_NATIVE=ON" "$bench_home/bin/python" -m pip install --quiet --no-binary llama-cpp-python \
+    --requirement "$here/../bench/llama/requirements.txt" || die "llama.cpp could not be built (see above). Run the same command again"
+  touch "$bench_home/ready"
+}
+
 one_at_a_time() {
   mkdir -p "$cache"
   exec 9>"$cache/setup.lock"
@@ -108,6 +124,7 @@ one_at_a_time() {
 case "${1:-}" in
   "") one_at_a_time; setup_packages "$here/packages.txt"; setup_torch ;;
   --tests) one_at_a_time; setup_packages "$here/packages.txt" "$here/packages-tests.txt"; setup_torch; setup_python ;;
+  --bench) one_at_a_time; setup_packages "$here/packages.txt"; setup_bench ;;
   --python) echo "$python_home/bin/python" ;;  # where the tests' Python is
-  *) die "unknown option $1; known are --tests and --python" ;;
+  *) die "unknown option $1; known are --tests, --bench and --python" ;;
 esac

@@ -5,6 +5,9 @@ namespace virga::models::kernels {
 namespace {
 
 constexpr std::uint64_t line = 64;
+
+const kernel_set* used = nullptr;
+
 std::uint64_t whole_lines(std::uint64_t bytes) { return (bytes + line - 1) / line * line; }
 
 std::uint32_t blocks_of(const packed_shape& s) {
@@ -44,7 +47,9 @@ std::vector<const kernel_set*> kernels_here() {
 
 const kernel_set& best_kernels() {
   static const auto& best = *kernels_here().front();
-  return best;
+  return used ? *used : best;
 }
+
+void use_kernels(const kernel_set* set) { used = set; }
 
 } // namespace virga::models::kernels

@@ -108,13 +108,19 @@ class Commands(ToyTest):
         self.assertIn("over 6 tokens", self.ok(*say[:-1]).stdout)
 
     def test_bench_engine_times_both_paths_and_says_how_far_their_logits_are_apart(self):
-        say = ("bench", "engine", "--model", str(SOURCE / "models/zoo/edge-s"), "--tokens", "3", "--rounds", "1", "--json")
-        rows = json.loads(self.ok(*say, "--prompt", "70").stdout)["rows"]
+        say = ("bench", "engine", "--model", str(SOURCE / "models/zoo/edge-s"), "--tokens", "3", "--rounds", "1", "--json",
+               "--threads", "1", "--against", "libtorch", "--dtype", "f32", "bf16", "int8", "int4")
+        result = json.loads(self.ok(*say, "--prompt", "70").stdout)
+        rows = result["rows"]
         self.assertEqual(["f32", "bf16", "int8", "int4"], [r["dtype"] for r in rows])
         for r in rows:
             self.assertGreater(min(r["decode_ratio"], r["prefill_ratio"], r["decode_bandwidth_share"]), 0)
         self.assertLess(rows[0]["logits_difference"], 1e-4)
         self.assertLess(rows[1]["logits_difference"], 0.1)
+        for r in result["alone"]:
+            self.assertGreater(min(r["batch8_ratio"], r["batch32_ratio"], r["busy_ratio"]), 0)
+            self.assertTrue(0 < r["outside_kernels"] < 1, r)
+            self.assertLess(r["idle_core_share"], 0.5)
         self.assertIn("ask for fewer with --prompt", self.refused(*say, "--prompt", "99999"))
 
     def test_tokenize_gives_ids_and_text_back(self):
