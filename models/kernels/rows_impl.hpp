@@ -165,8 +165,16 @@ struct row_work {
   /// @returns the factor
   static float softmax(float* scores, std::uint64_t begin, std::uint64_t end, std::uint64_t all) {
     float most = scores[begin];
-    for (auto i = begin; i < end; ++i)
-      most = scores[i] > most ? scores[i] : most;
+    vf tops = vf{} + most;
+    auto seen = begin;
+    for (; seen + lanes <= end; seen += lanes) {
+      const vf v = load(scores + seen);
+      tops = v > tops ? v : tops;
+    }
+    for (std::uint32_t l = 0; l < lanes; ++l)
+      most = tops[l] > most ? tops[l] : most;
+    for (; seen < end; ++seen)
+      most = scores[seen] > most ? scores[seen] : most;
     for (std::uint64_t i = 0; i < begin; ++i)
       scores[i] = most;
     for (auto i = end; i < all; ++i)

@@ -10,6 +10,7 @@ namespace {
 struct isa {
   using vf = float __attribute__((vector_size(32)));
   using vi = std::int32_t __attribute__((vector_size(32)));
+  using vb = std::int8_t __attribute__((vector_size(8)));
   static constexpr int lanes = 8, width = 2, number_rows = 4, block_rows = 2;
 
   static vf dot_bf16(vf sum, vi pairs, vi pair) {
@@ -27,6 +28,18 @@ struct isa {
     return sum + (vi)even + (vi)odd;
   }
 
+  static std::int32_t largest(vi v) {
+    auto most = v[0];
+    for (int i = 1; i < lanes; ++i)
+      most = v[i] > most ? v[i] : most;
+    return most;
+  }
+  static std::int32_t total(vi v) {
+    std::int32_t sum = 0;
+    for (int i = 0; i < lanes; ++i)
+      sum += v[i];
+    return sum;
+  }
   static vf bf16s(const std::uint16_t* p) {
     return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16);
   }

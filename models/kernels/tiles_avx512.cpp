@@ -10,6 +10,7 @@ namespace {
 struct isa {
   using vf = float __attribute__((vector_size(64)));
   using vi = std::int32_t __attribute__((vector_size(64)));
+  using vb = std::int8_t __attribute__((vector_size(16)));
   static constexpr int lanes = 16, width = 2, number_rows = 12, block_rows = 6;
 
   static vf dot_bf16(vf sum, vi pairs, vi pair) {
@@ -18,6 +19,8 @@ struct isa {
   static vi dot_bytes(vi sum, vi codes, vi x) {
     return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)x);
   }
+  static std::int32_t largest(vi v) { return _mm512_reduce_max_epi32((__m512i)v); }
+  static std::int32_t total(vi v) { return _mm512_reduce_add_epi32((__m512i)v); }
   static vf bf16s(const std::uint16_t* p) {
     return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16);
   }

@@ -2,10 +2,11 @@
 // includes it with flags and an `isa` of its own; everything here is in its unnamed namespace and calls no inline
 // function of the standard library, so that no other file can be given code for a CPU it was not built for.
 //
-// An isa has: lanes (f32 of a vector), the vectors vf and vi of that many, number_rows and block_rows (rows of a tile
+// An isa has: lanes (f32 of a vector), the vectors vf, vi and vb (f32, i32, i8) of that many, number_rows and block_rows (rows of a tile
 // whose sums fit the registers), width (vectors of outputs of a tile), and
 //   vf dot_bf16(vf sum, vi pairs, vi pair)  sum += low halves' product + high halves' product, as bf16
 //   vi dot_bytes(vi sum, vi codes, vi x)    sum += the four products of unsigned codes and signed bytes
+//   std::int32_t largest(vi), total(vi)     of all lanes
 //   vf halves(const void*)                  the next `lanes` f16
 //   vf bf16s(const std::uint16_t*)          the next `lanes` bf16
 #pragma once
@@ -228,29 +229,33 @@ struct tiles {
   }
 
   /// One block of signed bytes. What is not finite makes the scale NaN.
-  static void quantise(const float* x, std::uint32_t count, std::int8_t* to, float& scale, word32& zero,
-                       word32 code_of_zero) {
-    alignas(64) float v[block_inputs] = {};
-    for (std::uint32_t i = 0; i < count; ++i)
-      v[i] = x[i];
-    float most = 0, strange = 0;
-    for (float a : v) {
-      a = a < 0 ? -a : a;
-      most = a > most ? a : most;
+  static void quantise(const float* x, std::int8_t* to, float& scale, word32& zero, word32 code_of_zero) {
+    constexpr int vectors = static_cast<int>(block_inputs) / Isa::lanes;
+    constexpr word32 infinity = 0x7f800000;
+    vf v[vectors];
+    vi sizes{};
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; ++i) {
+      v[i] = load<vf>(x + i * Isa::lanes);
+      const vi size = (vi)v[i] & 0x7fffffff;
+      sizes = size > sizes ? size : sizes;
     }
-    for (float a : v)
-      strange += a * 0;
-    scale = most / 127 + strange;
-    const float inverse = most > 0 && strange == 0 ? 127 / most : 0;
-    word32 sum = 0;
-    for (std::uint32_t i = 0; i < block_inputs; ++i) {
+    const word32 bits = Isa::largest(sizes);  // the order of sizes is that of their bits, and NaN is the largest
+    float most;
+    __builtin_memcpy(&most, &bits, sizeof most);
+    const bool strange = bits >= infinity;
+    scale = strange ? __builtin_nanf("") : most / 127;
+    const float inverse = most > 0 && !strange ? 127 / most : 0;
+    vi codes{};
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; ++i) {
       constexpr float shift = 0x1.8p23f;  // adding it leaves the nearest whole number in the low bits
-      const float moved = (strange == 0 ? v[i] * inverse : 0) + shift;
-      const word32 code = word(&moved) - 0x4b400000;
-      to[i] = static_cast<std::int8_t>(code);
-      sum += code;
+      const vi code = strange ? vi{} : (vi)(v[i] * inverse + shift) - 0x4b400000;
+      const auto narrow = __builtin_convertvector(code, typename Isa::vb);
+      __builtin_memcpy(to + i * Isa::lanes, &narrow, sizeof narrow);
+      codes += code;
     }
-    zero = -code_of_zero * sum;
+    zero = -code_of_zero * Isa::total(codes);
   }
 
   static void prepare(const packed_shape& s, const float* x, std::uint32_t stride, std::uint32_t first,
@@ -269,11 +274,17 @@ struct tiles {
         continue;
       }
       auto* out = const_cast<std::int8_t*>(static_cast<const std::int8_t*>(to.values)) + r * to.stride;
-      for (std::uint32_t b = 0; b < to.blocks; ++b)
-        quantise(from + b * block_inputs,
-                 inputs - b * block_inputs < block_inputs ? inputs - b * block_inputs : block_inputs,
-                 out + b * block_inputs, const_cast<float*>(to.scales)[r * to.blocks + b],
+      for (std::uint32_t b = 0; b < to.blocks; ++b) {
+        const float* block = from + b * block_inputs;
+        float with_zeros[block_inputs] = {};
+        if (const auto left = inputs - b * block_inputs; left < block_inputs) {
+          for (std::uint32_t i = 0; i < left; ++i)
+            with_zeros[i] = block[i];
+          block = with_zeros;
+        }
+        quantise(block, out + b * block_inputs, const_cast<float*>(to.scales)[r * to.blocks + b],
                  const_cast<word32*>(to.zeros)[r * to.blocks + b], s.type == dtype::int8 ? 128 : 8);
+      }
     }
   }
 };

@@ -6,6 +6,7 @@ namespace {
 struct isa {
   using vf = float __attribute__((vector_size(16)));
   using vi = std::int32_t __attribute__((vector_size(16)));
+  using vb = std::int8_t __attribute__((vector_size(4)));
   static constexpr int lanes = 4, width = 2, number_rows = 4, block_rows = 2;
 
   static vf dot_bf16(vf sum, vi pairs, vi pair) {
@@ -20,6 +21,18 @@ struct isa {
     return sum;
   }
 
+  static std::int32_t largest(vi v) {
+    auto most = v[0];
+    for (int i = 1; i < lanes; ++i)
+      most = v[i] > most ? v[i] : most;
+    return most;
+  }
+  static std::int32_t total(vi v) {
+    std::int32_t sum = 0;
+    for (int i = 0; i < lanes; ++i)
+      sum += v[i];
+    return sum;
+  }
   static vf bf16s(const std::uint16_t* p) { return (vf)(vi{p[0], p[1], p[2], p[3]} << 16); }
 
   /// As models/small_floats.hpp; infinity and NaN do not occur, a weight is finite.
