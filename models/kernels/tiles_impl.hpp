@@ -22,8 +22,7 @@ using word32 = std::int32_t;
 
 /// What a tile reads and writes.
 struct tile_task {
-  const std::byte* panel = nullptr;  ///< the first one
-  std::uint64_t panel_bytes = 0;
+  const std::byte* panel = nullptr;
   int first = 0;              ///< vector of the panel that the tile begins with
   std::uint32_t steps = 0;    ///< inputs, pairs or blocks
   prepared_rows x;            ///< from the tile's first row on
@@ -36,6 +35,7 @@ template <class Isa>
 struct tiles {
   using vf = typename Isa::vf;
   using vi = typename Isa::vi;
+  static constexpr std::uint64_t ahead = 8192;
   static constexpr int per_panel = static_cast<int>(panel_outputs) / Isa::lanes;
 
   template <class V>
@@ -50,15 +50,9 @@ struct tiles {
     return x;
   }
 
-  /// The z-th vector of a tile's outputs lies this far behind its first panel; a tile of a whole panel and more goes on
-  /// in the next.
-  template <int Width>
+  /// Where the z-th vector of a tile's outputs lies behind its panel.
   static std::uint64_t behind(const tile_task& t, int z, std::uint64_t vector_bytes) {
-    auto at = t.first + z;
-    if constexpr (Width <= per_panel)
-      return static_cast<std::uint64_t>(at) * vector_bytes;
-    return static_cast<std::uint64_t>(at / per_panel) * t.panel_bytes
-           + static_cast<std::uint64_t>(at % per_panel) * vector_bytes;
+    return static_cast<std::uint64_t>(t.first + z) * vector_bytes;
   }
 
   template <int Rows, int Width>
@@ -71,6 +65,14 @@ struct tiles {
                          sizeof(vf));
   }
 
+  /// The bytes that are read a while after these, beyond the end of the panel too: so far ahead, memory answers in time.
+  template <std::uint64_t Bytes>
+  static void ask_for(const std::byte* p) {
+#pragma GCC unroll 32
+    for (std::uint64_t line = 0; line < Bytes; line += 64)
+      __builtin_prefetch(p + ahead + line, 0, 2);
+  }
+
   /// f32 and bf16 differ in one instruction.
   template <dtype Type, int Rows, int Width>
   static void numbers(const tile_task& t) {
@@ -79,12 +81,14 @@ struct tiles {
     auto* x = static_cast<const std::byte*>(t.x.values);
 #pragma GCC unroll 8
     for (int z = 0; z < Width; ++z) {
-      w[z] = t.panel + behind<Width>(t, z, sizeof(vf));
+      w[z] = t.panel + behind(t, z, sizeof(vf));
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r)
         sum[r][z] = vf{};
     }
     for (std::uint64_t k = 0; k < t.steps; ++k) {
+      if constexpr (Rows == 1 && Width == per_panel)
+        ask_for<panel_outputs * 4>(w[0] + k * panel_outputs * 4);
       vi weights[Width];
 #pragma GCC unroll 8
       for (int z = 0; z < Width; ++z)
@@ -111,8 +115,8 @@ struct tiles {
     const std::byte *codes[Width], *scales[Width];
 #pragma GCC unroll 8
     for (int z = 0; z < Width; ++z) {
-      scales[z] = t.panel + behind<Width>(t, z, sizeof(vf) / 2);
-      codes[z] = t.panel + behind<Width>(t, z, sizeof(vf)) + scale_bytes;
+      scales[z] = t.panel + behind(t, z, sizeof(vf) / 2);
+      codes[z] = t.panel + behind(t, z, sizeof(vf)) + scale_bytes;
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r)
         sum[r][z] = vf{};
@@ -158,6 +162,53 @@ struct tiles {
     put<Rows, Width>(t, sum);
   }
 
+  /// One row and one panel: the memory's pace is all that counts, so its bytes are asked for in time, in order. Two sums
+  /// for each vector, since one would wait for itself.
+  template <dtype Type>
+  static void one_row(const tile_task& t) {
+    if constexpr (Type == dtype::f32 || Type == dtype::bf16)
+      return numbers<Type, 1, per_panel>(t);
+    constexpr bool eight = Type == dtype::int8;
+    constexpr std::uint64_t scale_bytes = panel_outputs * 2, bytes = scale_bytes + panel_outputs * (eight ? 32 : 16);
+    vf sum[per_panel];
+#pragma GCC unroll 8
+    for (int z = 0; z < per_panel; ++z)
+      sum[z] = vf{};
+    auto* x = static_cast<const std::byte*>(t.x.values);
+    const std::byte* block = t.panel;
+    for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs, block += bytes) {
+      ask_for<bytes>(block);
+      vi part[per_panel][2];
+#pragma GCC unroll 8
+      for (int z = 0; z < per_panel; ++z) {
+        part[z][0] = vi{} + t.x.zeros[b];
+        part[z][1] = vi{};
+      }
+#pragma GCC unroll 8
+      for (std::uint64_t g = 0; g < (eight ? 8 : 4); ++g) {
+        const vi low = vi{} + word(x + g * 4);
+#pragma GCC unroll 8
+        for (int z = 0; z < per_panel; ++z) {
+          const vi code = load<vi>(block + scale_bytes + g * panel_outputs * 4 + static_cast<std::uint64_t>(z) * sizeof(vi));
+          if constexpr (eight)
+            part[z][g % 2] = Isa::dot_bytes(part[z][g % 2], code, low);
+          else {
+            const vi high = vi{} + word(x + g * 4 + 16);
+            part[z][0] = Isa::dot_bytes(part[z][0], code & 0x0f0f0f0f, low);
+            part[z][1] = Isa::dot_bytes(part[z][1], (code >> 4) & 0x0f0f0f0f, high);
+          }
+        }
+      }
+#pragma GCC unroll 8
+      for (int z = 0; z < per_panel; ++z)
+        sum[z] += __builtin_convertvector(part[z][0] + part[z][1], vf)
+                  * (Isa::halves(block + static_cast<std::uint64_t>(z) * sizeof(vf) / 2) * t.x.scales[b]);
+    }
+#pragma GCC unroll 8
+    for (int z = 0; z < per_panel; ++z)
+      __builtin_memcpy(t.out + z * Isa::lanes, &sum[z], sizeof(vf));
+  }
+
   template <dtype Type, int Rows, int Width>
   static void tile(const tile_task& t) {
     if constexpr (Type == dtype::f32 || Type == dtype::bf16)
@@ -195,16 +246,14 @@ struct tiles {
                           std::uint32_t first, std::uint32_t last, float* out, std::uint32_t out_stride) {
     constexpr std::uint32_t unit = Type == dtype::f32 ? 1 : Type == dtype::bf16 ? 2 : block_inputs;
     constexpr std::uint64_t value_bytes = Type == dtype::f32 ? 4 : Type == dtype::bf16 ? 2 : 1;
-    tile_task t{nullptr, s.panel_bytes(), 0, s.padded_inputs() / unit, x, x.stride * value_bytes, nullptr, out_stride};
+    tile_task t{nullptr, 0, s.padded_inputs() / unit, x, x.stride * value_bytes, nullptr, out_stride};
     for (auto p = first; p < last; ++p) {
-      t.panel = packed + p * t.panel_bytes;
+      t.panel = packed + p * s.panel_bytes();
       t.out = out + std::uint64_t{p} * panel_outputs;
-      if (rows == 1 && Isa::width == per_panel && p + 1 < last) {  // more sums at once than one panel has
-        tile<Type, 1, 2 * per_panel>(t);
-        ++p;
-      } else {
+      if (rows == 1)
+        one_row<Type>(t);
+      else
         product<Type>(t, rows);
-      }
     }
   }
 
