@@ -135,17 +135,20 @@ struct row_work {
   static void put(float* p, float x) { *p = x; }
   static void put(std::uint16_t* p, float x) { *p = tiles<Isa>::bf16(x); }
 
-  /// Scores of Rows queries with one page's keys.
+  /// Scores of Rows queries with one page's keys. @param next what is read behind them, as many numbers
   template <class Number, int Rows>
-  static void score_page(const float* q, std::uint32_t dim, const Number* keys, float scale, float* to,
-                         std::uint64_t to_stride) {
+  static void score_page(const float* q, std::uint32_t dim, const Number* keys, const Number* next, float scale,
+                         float* to, std::uint64_t to_stride) {
     for (std::uint32_t first = 0; first < page_positions; first += 2 * lanes) {
       vf sum[Rows][2];
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r)
         sum[r][0] = sum[r][1] = vf{};
       for (std::uint32_t d = 0; d < dim; ++d) {
-        const vf a = numbers(keys + d * page_positions + first), b = numbers(keys + d * page_positions + first + lanes);
+        const auto at = d * page_positions + first;
+        __builtin_prefetch(next + at);
+        __builtin_prefetch(next + at + lanes);
+        const vf a = numbers(keys + at), b = numbers(keys + at + lanes);
 #pragma GCC unroll 8
         for (int r = 0; r < Rows; ++r) {
           const vf x = vf{} + q[static_cast<std::uint32_t>(r) * dim + d];
@@ -191,6 +194,15 @@ struct row_work {
     return 1 / sum_of(sum);
   }
 
+  template <class Number>
+  static const Number* keys_of(const attention_task& t, std::uint64_t page) {
+    return static_cast<const Number*>(t.pages[page]) + t.key_offset;
+  }
+  template <class Number>
+  static const Number* values_of(const attention_task& t, std::uint64_t page) {
+    return static_cast<const Number*>(t.pages[page]) + t.value_offset;
+  }
+
   /// out[r][offset .. offset + Vectors * lanes) of Rows rows: sums over all positions.
   template <class Number, int Rows, int Vectors>
   static void mix(const attention_task& t, const float* scores, const float* factors, std::uint32_t offset,
@@ -201,19 +213,24 @@ struct row_work {
 #pragma GCC unroll 8
       for (int z = 0; z < Vectors; ++z)
         sum[r][z] = vf{};
-    for (auto p = t.begin; p < t.end; ++p) {
-      auto* values = static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset
-                     + p % page_positions * t.dim + offset;
-      const float* score = scores + (p - t.begin / page_positions * page_positions);
-      vf v[Vectors];
-#pragma GCC unroll 8
-      for (int z = 0; z < Vectors; ++z)
-        v[z] = numbers(values + static_cast<std::uint32_t>(z) * lanes);
-#pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r)
+    const float* score = scores + t.begin % page_positions;
+    for (auto p = t.begin; p < t.end;) {
+      const auto page = p / page_positions;
+      const auto end = (page + 1) * page_positions < t.end ? (page + 1) * page_positions : t.end;
+      auto* values = values_of<Number>(t, page) + p % page_positions * t.dim + offset;
+      auto* next = values_of<Number>(t, end < t.end ? page + 1 : page) + p % page_positions * t.dim + offset;
+      for (; p < end; ++p, ++score, values += t.dim, next += t.dim) {
+        __builtin_prefetch(next);
+        vf v[Vectors];
 #pragma GCC unroll 8
         for (int z = 0; z < Vectors; ++z)
-          sum[r][z] += v[z] * score[static_cast<std::uint64_t>(r) * t.scores_stride];
+          v[z] = numbers(values + static_cast<std::uint32_t>(z) * lanes);
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+          for (int z = 0; z < Vectors; ++z)
+            sum[r][z] += v[z] * score[static_cast<std::uint64_t>(r) * t.scores_stride];
+      }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r)
@@ -250,7 +267,8 @@ struct row_work {
   static void attend_rows(const attention_task& t, const float* q, float* out) {
     const auto first = t.begin / page_positions, last = (t.end + page_positions - 1) / page_positions;
     for (auto p = first; p < last; ++p)
-      score_page<Number, Rows>(q, t.dim, static_cast<const Number*>(t.pages[p]) + t.key_offset, t.scale,
+      score_page<Number, Rows>(q, t.dim, keys_of<Number>(t, p),
+                               p + 1 < last ? keys_of<Number>(t, p + 1) : values_of<Number>(t, first), t.scale,
                                t.scores + (p - first) * page_positions, t.scores_stride);
     float factors[Rows];
     for (int r = 0; r < Rows; ++r)

@@ -13,16 +13,18 @@ std::atomic<std::int64_t> nanoseconds{0};
 const kernel_set* timed_set = nullptr;
 
 /// Runs this member of the best set, timed.
-template <auto member, class... As>
-void timed(As... as) {
-  auto begun = std::chrono::steady_clock::now();
-  (timed_set->*member)(as...);
-  nanoseconds += (std::chrono::steady_clock::now() - begun).count();
+template <auto member, class R, class... As>
+R timed(As... as) {
+  struct timer {
+    std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+    ~timer() { nanoseconds += (std::chrono::steady_clock::now() - begun).count(); }
+  } t;
+  return (timed_set->*member)(as...);
 }
 
-template <auto member, class... As>
-void replace(kernel_set& set, void (*)(As...)) {
-  set.*member = timed<member, As...>;
+template <auto member, class R, class... As>
+void replace(kernel_set& set, R (*)(As...)) {
+  set.*member = timed<member, R, As...>;
 }
 
 } // namespace
@@ -39,6 +41,7 @@ void time_kernels(bool on) {
     replace<&kernel_set::swiglu>(set, set.swiglu);
     replace<&kernel_set::keep>(set, set.keep);
     replace<&kernel_set::attend>(set, set.attend);
+    replace<&kernel_set::summarise>(set, set.summarise);
     return set;
   }();
   nanoseconds = 0;

@@ -9,6 +9,9 @@ namespace {
 /// Rows of one piece of gate and up, so that it stays in the cache until it is multiplied; what tiles divide evenly.
 constexpr std::uint32_t mlp_rows = 48;
 
+/// By panels? One row reads the matrix faster in one go.
+bool divides(const layer_call& c) { return c.count > 1 && c.mlp % kernels::panel_outputs == 0; }
+
 /// Two panels of gate, the two of up.
 constexpr std::uint32_t width_at_once = 2 * kernels::panel_outputs;
 
@@ -21,12 +24,12 @@ mlp_half::mlp_half(const layer_call& c, room& memory)
   normed_ = memory.take<float>(rows * static_cast<std::uint64_t>(c.hidden));
   mixed_ = memory.take<float>(rows * static_cast<std::uint64_t>(c.mlp));
   sums_ = memory.take<float>(rows * out_.stride);
-  all_ = c.mlp % kernels::panel_outputs == 0 ? nullptr : memory.take<float>(rows * both_.stride);
+  all_ = divides(c) ? nullptr : memory.take<float>(rows * both_.stride);
 }
 
 void mlp_half::run() {
   c_.norm(mlp_norm, normed_, both_);
-  if (c_.mlp % kernels::panel_outputs == 0)
+  if (divides(c_))
     by_panels();
   else
     whole();
