@@ -1,6 +1,7 @@
 #include "models/torch/weights_impl.hpp"
 
 #include "models/kernels/kernels.hpp"
+#include "models/torch/big_pages_impl.hpp"
 #include "models/torch/linear_impl.hpp"
 
 #include <algorithm>
@@ -61,7 +62,7 @@ std::span<const float> numbers(const at::Tensor& t) {
 product pack(const stack& from, dtype type) {
   product out;
   out.shape = {type, static_cast<std::uint32_t>(from.outputs()), static_cast<std::uint32_t>(from.inputs())};
-  out.weight = at::empty({static_cast<std::int64_t>(out.shape.bytes())}, at::kByte);
+  out.weight = in_big_pages(static_cast<std::int64_t>(out.shape.bytes()));
   auto* to = static_cast<std::byte*>(out.weight.mutable_data_ptr());
   for (std::int64_t p = 0; p < out.shape.panels(); ++p) {
     auto rows = from.rows(p * kernels::panel_outputs, kernels::panel_outputs, at::kFloat);
