@@ -11,7 +11,7 @@ struct isa {
   using vf = float __attribute__((vector_size(64)));
   using vi = std::int32_t __attribute__((vector_size(64)));
   using vb = std::int8_t __attribute__((vector_size(16)));
-  static constexpr int lanes = 16, width = 2, number_rows = 12, block_rows = 6;
+  static constexpr int lanes = 16, width = 2, number_rows = 12, block_rows = 5;
 
   static vf dot_bf16(vf sum, vi pairs, vi pair) {
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)pairs, (__m512bh)pair);

@@ -231,13 +231,14 @@ struct tiles {
     constexpr int most = Type == dtype::f32 || Type == dtype::bf16 ? Isa::number_rows : Isa::block_rows;
     const auto x = t.x;
     auto* out = t.out;
+    const auto tiles_of_rows = (rows + most - 1) / most, each = (rows + tiles_of_rows - 1) / tiles_of_rows;
     for (t.first = 0; t.first < per_panel; t.first += Isa::width)
-      for (std::uint32_t r = 0; r < rows; r += most) {
+      for (std::uint32_t r = 0; r < rows; r += each) {
         t.x.values = static_cast<const std::byte*>(x.values) + r * t.x_bytes;
         t.x.scales = x.scales + std::uint64_t{r} * x.blocks;
         t.x.zeros = x.zeros + std::uint64_t{r} * x.blocks;
         t.out = out + std::uint64_t{r} * t.out_stride;
-        up_to<Type, most>(t, rows - r);
+        up_to<Type, most>(t, rows - r < each ? rows - r : each);
       }
   }
 

@@ -7,7 +7,7 @@ namespace virga::models::torch_impl {
 namespace {
 
 /// Rows of one piece of gate and up, so that it stays in the cache until it is multiplied; what tiles divide evenly.
-constexpr std::uint32_t mlp_rows = 48;
+constexpr std::uint32_t mlp_rows = 60;
 
 /// By panels? One row reads the matrix faster in one go.
 bool divides(const layer_call& c) { return c.count > 1 && c.mlp % kernels::panel_outputs == 0; }
