@@ -23,6 +23,8 @@ using word32 = std::int32_t;
 /// What a tile reads and writes.
 struct tile_task {
   const std::byte* panel = nullptr;
+  std::uint64_t ahead = 0;    ///< how far behind what it reads lies what memory shall have ready,
+  std::uint32_t ask_first = 0, ask_last = 0;  ///< and which cache lines of each step's bytes the tile asks for
   int first = 0;              ///< vector of the panel that the tile begins with
   std::uint32_t steps = 0;    ///< inputs, pairs or blocks
   prepared_rows x;            ///< from the tile's first row on
@@ -35,7 +37,7 @@ template <class Isa>
 struct tiles {
   using vf = typename Isa::vf;
   using vi = typename Isa::vi;
-  static constexpr std::uint64_t ahead = 8192;
+  static constexpr std::uint64_t line_bytes = 64, soon = 8192;
   static constexpr int per_panel = static_cast<int>(panel_outputs) / Isa::lanes;
 
   template <class V>
@@ -65,12 +67,28 @@ struct tiles {
                          sizeof(vf));
   }
 
-  /// The bytes that are read a while after these, beyond the end of the panel too: so far ahead, memory answers in time.
-  template <std::uint64_t Bytes>
-  static void ask_for(const std::byte* p) {
+  /// A tile asks for what is read a while later, beyond the end of its panel too, so that memory answers in time. With
+  /// integers, where the sums of one step take longer, the tiles of many rows each ask for a part of the next panel.
+  template <int Rows, std::uint64_t Bytes>
+  static void ask_for(const tile_task& t, const std::byte* p) {
+    if constexpr (Rows == 1) {
 #pragma GCC unroll 32
-    for (std::uint64_t line = 0; line < Bytes; line += 64)
-      __builtin_prefetch(p + ahead + line, 0, 2);
+      for (std::uint64_t line = 0; line < Bytes; line += line_bytes)
+        __builtin_prefetch(p + soon + line, 0, 2);
+    } else {
+      for (auto line = t.ask_first; line < t.ask_last; ++line)
+        __builtin_prefetch(p + t.ahead + line * line_bytes, 0, 2);
+    }
+  }
+
+  /// Lines that the tile `at` of so many asks for; none of none.
+  template <dtype Type>
+  static void ask_lines(tile_task& t, std::uint32_t at, std::uint32_t tiles_of_rows) {
+    constexpr std::uint32_t lines = Type == dtype::int8 ? 17 : Type == dtype::int4 ? 9 : 2;
+    if constexpr (Type == dtype::f32 || Type == dtype::bf16)
+      tiles_of_rows = tiles_of_rows > 0 && at == 0 ? 1 : 0;
+    t.ask_first = tiles_of_rows == 0 ? 0 : at * lines / tiles_of_rows;
+    t.ask_last = tiles_of_rows == 0 ? 0 : (at + 1) * lines / tiles_of_rows;
   }
 
   /// f32 and bf16 differ in one instruction.
@@ -87,8 +105,7 @@ struct tiles {
         sum[r][z] = vf{};
     }
     for (std::uint64_t k = 0; k < t.steps; ++k) {
-      if constexpr (Rows == 1 && Width == per_panel)
-        ask_for<panel_outputs * 4>(w[0] + k * panel_outputs * 4);
+      ask_for<Rows, panel_outputs * 4>(t, t.panel + k * panel_outputs * 4);
       vi weights[Width];
 #pragma GCC unroll 8
       for (int z = 0; z < Width; ++z)
@@ -123,6 +140,7 @@ struct tiles {
     }
     auto* x = static_cast<const std::byte*>(t.x.values);
     for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs) {
+      ask_for<Rows, bytes>(t, t.panel + b * bytes);
       vi part[Rows][Width];
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r)
@@ -177,7 +195,7 @@ struct tiles {
     auto* x = static_cast<const std::byte*>(t.x.values);
     const std::byte* block = t.panel;
     for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs, block += bytes) {
-      ask_for<bytes>(block);
+      ask_for<1, bytes>(t, block);
       vi part[per_panel][2];
 #pragma GCC unroll 8
       for (int z = 0; z < per_panel; ++z) {
@@ -234,6 +252,7 @@ struct tiles {
     const auto tiles_of_rows = (rows + most - 1) / most, each = (rows + tiles_of_rows - 1) / tiles_of_rows;
     for (t.first = 0; t.first < per_panel; t.first += Isa::width)
       for (std::uint32_t r = 0; r < rows; r += each) {
+        ask_lines<Type>(t, r / each, t.first == 0 ? tiles_of_rows : 0);
         t.x.values = static_cast<const std::byte*>(x.values) + r * t.x_bytes;
         t.x.scales = x.scales + std::uint64_t{r} * x.blocks;
         t.x.zeros = x.zeros + std::uint64_t{r} * x.blocks;
@@ -247,7 +266,7 @@ struct tiles {
                           std::uint32_t first, std::uint32_t last, float* out, std::uint32_t out_stride) {
     constexpr std::uint32_t unit = Type == dtype::f32 ? 1 : Type == dtype::bf16 ? 2 : block_inputs;
     constexpr std::uint64_t value_bytes = Type == dtype::f32 ? 4 : Type == dtype::bf16 ? 2 : 1;
-    tile_task t{nullptr, 0, s.padded_inputs() / unit, x, x.stride * value_bytes, nullptr, out_stride};
+    tile_task t{nullptr, unit < block_inputs ? soon : s.panel_bytes(), 0, 0, 0, s.padded_inputs() / unit, x, x.stride * value_bytes, nullptr, out_stride};
     for (auto p = first; p < last; ++p) {
       t.panel = packed + p * s.panel_bytes();
       t.out = out + std::uint64_t{p} * panel_outputs;
