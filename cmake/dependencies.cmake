@@ -53,3 +53,11 @@ target_link_options(virga_torch INTERFACE
   -Wl,--no-as-needed -Wl,--allow-shlib-undefined)
 set(CMAKE_BUILD_RPATH ${torch_dir}/lib)
 target_link_libraries(virga_torch INTERFACE torch_cpu c10)
+# at::parallel_for is a template: without OpenMP in our files it is a plain loop. The one OpenMP of the process is libtorch's.
+file(GLOB torch_openmp ${torch_dir}/lib/libgomp*.so*)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(virga_torch INTERFACE -fopenmp)
+  list(APPEND torch_openmp gomp)
+  list(GET torch_openmp 0 torch_openmp)
+  target_link_libraries(virga_torch INTERFACE ${torch_openmp})
+endif()

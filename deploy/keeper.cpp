@@ -74,11 +74,10 @@ private:
     fs::create_directories(home);
     for (const char* port : {"admin.port", "api.port"})
       fs::remove(home / port);
-    auto threads = std::to_string(n.entry->threads);
     child_options child;
     child.arguments = {"virga", "node", "--manifest", dir_.manifest_copy(), "--base", m_.base,
                        "--name", n.now.name, "--run-dir", dir_.root};
-    child.environment = {{"OMP_NUM_THREADS", threads}, {"MKL_NUM_THREADS", threads}};
+    child.environment = thread_environment(n.entry->threads);
     child.log = logs_ / (n.now.name + ".log");
     child.dies_with_parent = true;
     n.now.pid = start_child(child);

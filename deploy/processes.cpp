@@ -124,11 +124,16 @@ bool wait_until_gone(const std::vector<process>& all, std::chrono::milliseconds 
   return true;
 }
 
+std::map<std::string, std::string> thread_environment(std::uint64_t count) {
+  auto text = std::to_string(count);
+  return {{"OMP_NUM_THREADS", text}, {"MKL_NUM_THREADS", text}, {"GOMP_SPINCOUNT", "1000"}};
+}
+
 void use_threads(std::uint64_t count) {
   if (std::getenv("OMP_NUM_THREADS"))
     return;
-  for (const char* variable : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"})
-    ::setenv(variable, std::to_string(count).c_str(), 1);
+  for (const auto& [variable, value] : thread_environment(count))
+    ::setenv(variable.c_str(), value.c_str(), 0);
   auto words = command_line(::getpid());
   ::execv("/proc/self/exe", pointers(words).data());  // on failure: go on with the threads there are
 }

@@ -40,6 +40,10 @@ struct child_options {
   int keep_fd = -1;                                ///< stays open in the child
 };
 
+/// What tells OpenMP and MKL to use `count` threads, and to spin for microseconds only where one waits for the others:
+/// libgomp's own bound is milliseconds, which a core's other programs would miss.
+std::map<std::string, std::string> thread_environment(std::uint64_t count);
+
 /// Makes OpenMP and MKL use `count` threads unless the environment says otherwise. They read it when they are loaded, so
 /// this runs the program again with the same arguments: call it early.
 void use_threads(std::uint64_t count);

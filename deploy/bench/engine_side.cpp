@@ -2,6 +2,7 @@
 
 #include "deploy/bench/random_model.hpp"
 #include "deploy/failures.hpp"
+#include "deploy/processes.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -18,11 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::minutes load_limit{10}, answer_limit{10};
 const fs::path scripts = "deploy/bench/llama";
-
-std::map<std::string, std::string> threads_of(const side_options& o) {
-  auto count = std::to_string(o.threads);
-  return {{"OMP_NUM_THREADS", count}, {"MKL_NUM_THREADS", count}};
-}
 
 std::string python_for_llama(std::string given) {
   auto python = given.empty() ? bench_cache().parent_path() / "llama-cpp-python-0.3.36" / "bin" / "python" : fs::path(given);
@@ -56,7 +52,7 @@ engine_side engine_side::engine(const fs::path& model, const side_options& o, bo
   if (libtorch_only)
     words.push_back("--libtorch");
   engine_side out;
-  out.variants_.push_back(std::make_unique<line_process>("the engine's worker", words, threads_of(o)));
+  out.variants_.push_back(std::make_unique<line_process>("the engine's worker", words, thread_environment(o.threads)));
   out.variants_.back()->hear(load_limit);
   return out;
 }
@@ -70,7 +66,8 @@ engine_side engine_side::llama(const fs::path& model, const side_options& o, std
     out.variants_.push_back(std::make_unique<line_process>(
       std::string("llama.cpp's worker (") + variant + ")",
       std::vector<std::string>{python, (scripts / "worker.py").string(), file.string(), std::to_string(o.threads),
-                               std::to_string(o.positions), variant}, threads_of(o)));
+                               std::to_string(o.positions), variant},
+      std::map<std::string, std::string>{{"OMP_NUM_THREADS", std::to_string(o.threads)}}));
   for (auto& v : out.variants_)
     v->hear(load_limit);
   return out;

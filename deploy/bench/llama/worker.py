@@ -37,7 +37,7 @@ class Worker:
 
     @llama_cpp.llama_log_callback
     def quiet(level, text, _):
-        if level >= 4:  # errors
+        if level == 4:  # errors
             sys.stderr.write(text.decode(errors="replace"))
 
     def step(self, ids):
