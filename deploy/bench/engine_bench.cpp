@@ -22,7 +22,7 @@ namespace json = boost::json;
 using report = std::function<void(const std::string&)>;
 
 constexpr std::uint32_t batch_sizes[] = {1, 8, 32}, batch_steps = 8, batch_positions = 32 * 256;
-constexpr std::uint32_t idle_seconds = 5, busy_tokens = 16;
+constexpr std::uint32_t idle_seconds = 5, busy_tokens = 16, chunk_rows = 256;
 
 double at_share(std::vector<double> v, double share) {
   std::sort(v.begin(), v.end());
@@ -126,6 +126,9 @@ double busy_ratio(engine_side& side, std::uint32_t rounds) {
   return middle(ratios);
 }
 
+/// A prompt's chunk in one step with the next tokens of so many others.
+std::string chunk_beside(std::uint32_t sequences) { return "beside " + std::to_string(chunk_rows) + " " + std::to_string(sequences); }
+
 json::object alone(engine_side& ours, engine_side* other, const std::string& name, const setting& s) {
   json::object out{{"dtype", name}, {"threads", s.threads}};
   ours.prefill(s.prompt);
@@ -137,6 +140,10 @@ json::object alone(engine_side& ours, engine_side* other, const std::string& nam
     other->prefill(s.prompt);
     out["busy_ratio_other"] = busy_ratio(*other, s.rounds);
   }
+  std::vector<double> delays;
+  for (std::uint32_t i = 0; i < s.rounds; ++i)
+    delays.push_back(ours.best(chunk_beside(8)) / ours.best(chunk_beside(0)));
+  out["beside_chunk"] = middle(delays);
   std::array<std::vector<double>, std::size(batch_sizes)> seconds;
   for (std::uint32_t i = 0; i < s.rounds; ++i)
     for (std::size_t k = 0; k < seconds.size(); ++k)
@@ -156,7 +163,7 @@ public:
       : dir_(dir), folder_(dir, {}), o_(o), say_(say) {
     if (folder_.stages().size() != 3)
       throw bad_input(dir.string() + " holds only " + models::describe(folder_.stages()) + ": this needs a whole model");
-    longest_ = std::max(o.prompt, *std::max_element(o.depths.begin(), o.depths.end())) + o.tokens + 8;
+    longest_ = std::max({o.prompt, chunk_rows, *std::max_element(o.depths.begin(), o.depths.end())}) + o.tokens + 8;
     if (auto most = folder_.config().max_position_embeddings; longest_ > most)
       throw bad_input(dir.string() + " takes " + std::to_string(most)
                       + " positions: ask for fewer with --prompt, --depth and --tokens");

@@ -84,20 +84,26 @@ public:
   }
 
   double batch(std::uint32_t size, std::uint32_t steps) {
-    shard_->close(one_.seq);
-    one_ = {};
-    std::vector<speaker> all(size);
-    for (std::uint32_t i = 0; i < size; ++i) {
-      all[i].seq = shard_->open();
-      step({&all[i], 1}, prompt(batch_depth / 2 + batch_depth * (2 * i + 1) / (2 * size)));
-    }
+    auto all = speakers(size);
     step(all, {});
     auto begun = clock::now();
     for (std::uint32_t i = 0; i < steps; ++i)
       step(all, {});
     auto seconds = since(begun);
+    close(all);
+    return seconds;
+  }
+
+  double beside(std::uint32_t tokens, std::uint32_t size) {
+    auto all = speakers(size);
+    all.push_back({shard_->open(), 0, 0});
+    std::vector<models::segment> work;
     for (auto& s : all)
-      shard_->close(s.seq);
+      work.push_back(segment_of(s, &s == &all.back() ? prompt(tokens) : std::vector{s.token}));
+    auto begun = clock::now();
+    shard_->step(work);
+    auto seconds = since(begun);
+    close(all);
     return seconds;
   }
 
@@ -118,6 +124,23 @@ public:
   }
 
 private:
+  /// Sequences behind prompts of different lengths; the one of before is closed.
+  std::vector<speaker> speakers(std::uint32_t size) {
+    shard_->close(one_.seq);
+    one_ = {};
+    std::vector<speaker> all(size);
+    for (std::uint32_t i = 0; i < size; ++i) {
+      all[i].seq = shard_->open();
+      step({&all[i], 1}, prompt(batch_depth / 2 + batch_depth * (2 * i + 1) / (2 * size)));
+    }
+    return all;
+  }
+
+  void close(const std::vector<speaker>& all) {
+    for (auto& s : all)
+      shard_->close(s.seq);
+  }
+
   std::vector<token_id> prompt(std::uint32_t tokens) const {
     std::vector<token_id> ids(tokens);
     for (std::uint32_t i = 0; i < tokens; ++i)
@@ -166,6 +189,8 @@ double answer(worker& w, const std::string& line) {
     return w.decode(a);
   if (command == "batch")
     return w.batch(a, b);
+  if (command == "beside")
+    return w.beside(a, b);
   if (command == "outside")
     return w.outside(a);
   if (command == "idle")

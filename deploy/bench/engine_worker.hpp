@@ -5,6 +5,7 @@
 //   decode N     seconds of N tokens more
 //   logits FILE  after the tokens 1, 2, 3 more, as f32
 //   batch B N    seconds of N steps of B sequences that begin behind 32 to 96 tokens
+//   beside N B   seconds of one step of B sequences' next tokens and of N tokens of a prompt
 //   outside N    share of the time of N tokens more that is spent outside the kernels
 //   idle S       share of one core that the process uses in S seconds after a token
 #pragma once

@@ -122,6 +122,8 @@ class Commands(ToyTest):
             self.assertTrue(0 < r["outside_kernels"] < 1, r)
             self.assertLess(r["idle_core_share"], 0.5)
         self.assertIn("ask for fewer with --prompt", self.refused(*say, "--prompt", "99999"))
+        self.assertIn("setup.sh --bench", self.refused("bench", "engine", "--model", str(SOURCE / "models/zoo/edge-s"), "--prompt", "8",
+                                                       "--tokens", "2", "--dtype", "f32", "--python", "/no/python"))
 
     def test_tokenize_gives_ids_and_text_back(self):
         llama = str(FAMILIES / "llama")
