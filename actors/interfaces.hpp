@@ -60,10 +60,17 @@ using verifier = caf::typed_actor<
   // Forgets the session and frees its pages. Not answered.
   caf::reacts_to<call<close_session>>>;
 
+/// What an engine's prefix cache holds and did; see engine/prefix_cache.hpp.
+struct prefix_stats {
+  std::uint64_t bytes = 0;  ///< that only it needs: given up as soon as a sequence wants them, and no part of kv_bytes
+  std::uint64_t texts = 0, asked_tokens = 0, saved_tokens = 0, hits = 0, evictions = 0;
+};
+
 /// What an engine is doing; for status and readiness.
 struct engine_stats {
   std::uint64_t steps = 0, rows = 0, sequences = 0, waiting = 0, kv_bytes = 0, kv_bytes_limit = 0;
   std::string name{};  ///< of the manifest; filled by the node
+  prefix_stats prefixes{};
 };
 
 /// ENGINE: owns one shard, batches continuously, is the only one that touches tensors. Detached by its parent.

@@ -25,6 +25,7 @@ struct engine_entry {
   dtype compute = dtype::f32;  ///< of weights and KV
   bool reference = false;      ///< the plain C++ shard in place of libtorch's
   std::uint64_t kv_mb = 0;
+  bool prefix_cache = true;    ///< beginnings of prompts that were seen before are not computed again
 };
 
 struct role_entry {

@@ -24,6 +24,7 @@ engine_config make_engine(const engine_entry& e, const model_part& part, const f
   auto whole = part.cut ? nullptr : part.folder;
   engine_config c;
   c.name = e.name.value;
+  c.prefix_positions = e.prefix_cache ? c.prefix_positions : 0;
   models::shard_options options;
   options.compute = e.compute;
   options.kv_bytes = e.kv_mb * 1024 * 1024;

@@ -113,6 +113,17 @@ std::uint64_t kv_table::bytes_for(std::uint64_t positions) const {
   return pages_for(positions) * page_bytes_ * lane_count_;
 }
 
+std::uint64_t kv_table::bytes_held_by(std::span<const sequence> these) const {
+  std::vector<std::uint32_t> seen(owners_.size());
+  std::uint64_t pages = 0;
+  for (auto seq : these)
+    if (auto it = sequences_.find(seq); it != sequences_.end())
+      for (auto& lane : it->second)
+        for (auto page : lane.pages)
+          pages += ++seen[page] == owners_[page];
+  return pages * page_bytes_;
+}
+
 page_id kv_table::take() {
   if (free_.empty()) {
     free_.push_back(static_cast<page_id>(owners_.size()));

@@ -53,6 +53,7 @@ public:
   std::uint64_t bytes() const { return used_pages_ * page_bytes_; }
   std::uint64_t limit() const { return limit_bytes_; }
   std::uint64_t bytes_for(std::uint64_t positions) const;
+  std::uint64_t bytes_held_by(std::span<const sequence> these) const;  ///< of pages that no other sequence sees
 
 private:
   using lanes_kv = std::vector<lane_kv>;

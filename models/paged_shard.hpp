@@ -24,6 +24,7 @@ public:
   std::uint64_t kv_bytes() const final { return kv_.bytes(); }
   std::uint64_t kv_bytes_limit() const final { return kv_.limit(); }
   std::uint64_t kv_bytes_for(std::uint64_t positions) const final { return kv_.bytes_for(positions); }
+  std::uint64_t kv_bytes_held_by(std::span<const sequence> these) const final { return kv_.bytes_held_by(these); }
 
 protected:
   paged_shard(const hf::model_folder& folder, const shard_options& options);

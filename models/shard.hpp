@@ -162,6 +162,9 @@ public:
 
   /// KV bytes that `positions` more positions of one sequence cost over all stages held.
   virtual std::uint64_t kv_bytes_for(std::uint64_t positions) const = 0;
+
+  /// KV bytes that closing all of these would give back: of pages that no other sequence sees. Unknown ones count nothing.
+  virtual std::uint64_t kv_bytes_held_by(std::span<const sequence> these) const = 0;
 };
 
 } // namespace virga::models

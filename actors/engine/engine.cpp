@@ -16,7 +16,7 @@ caf::error engine_state::start(engine_config c) {
     return make_error(ec::model_error, "engine " + config.name + ": " + text_of(made.error()));
   if (!*made)
     return make_error(ec::model_error, "engine " + config.name + ": no shard was made");
-  runner.emplace(std::move(*made), config.planted);
+  runner.emplace(std::move(*made), config.planted, config.prefix_positions);
   return {};
 }
 
@@ -153,8 +153,12 @@ void engine_state::forget(std::uint64_t owner) {
 engine_stats engine_state::stats() const {
   const auto& shard = runner->shard();
   const auto waiting = std::ranges::count_if(jobs_, [](const auto& j) { return !j.second.in_step; });
-  return {steps_, rows_, runner->sequences(), static_cast<std::uint64_t>(waiting), shard.kv_bytes(),
-          shard.kv_bytes_limit()};
+  const auto& prefixes = runner->prefixes();
+  const auto held = prefixes.bytes();
+  const auto& did = prefixes.counts;
+  return {steps_, rows_, runner->sequences(), static_cast<std::uint64_t>(waiting), shard.kv_bytes() - held,
+          shard.kv_bytes_limit(), {},
+          {held, prefixes.size(), did.asked_tokens, did.saved_tokens, did.hits, did.evictions}};
 }
 
 // ----------------------------------------------------------------------------------------------------------------------

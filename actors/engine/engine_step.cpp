@@ -12,10 +12,6 @@ std::uint64_t microseconds(time_point from, time_point to) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(to - from).count());
 }
 
-std::uint32_t rows_of(const models::segment& s) {
-  return std::max(static_cast<std::uint32_t>(s.tokens.size()), s.rows.rows);
-}
-
 } // namespace
 
 void engine_state::begin_step() {
@@ -27,12 +23,9 @@ void engine_state::begin_step() {
   if (ids.empty())
     return;
   begun_ = self->clock().now();
-  auto batch = gather(ids);
-  std::uint64_t rows = 0;
-  for (const auto& work : batch)
-    rows += rows_of(work.seg);
+  auto answers = runner->run(gather(ids));
+  const auto rows = runner->rows_run();
   batch_rows_ = static_cast<std::uint32_t>(rows);
-  auto answers = runner->run(std::move(batch));
   for (std::size_t i = 0; i < ids.size(); ++i)
     results_.push_back({ids[i], std::move(answers[i])});
   ++steps_;
@@ -61,15 +54,15 @@ std::vector<std::uint64_t> engine_state::pick() {
   std::vector<std::uint64_t> ids;
   std::vector<models::waiting_segment> waiting;
   std::map<sequence_key, std::uint64_t> numbers;
+  std::uint64_t needed = 0;
   for (auto& [id, job] : jobs_) {
     ids.push_back(id);
     const auto number = numbers.emplace(job.work.key, numbers.size()).first->second;
-    waiting.push_back({number, rows_of(job.work.seg), runner->kv_bytes_needed(job.work), job.passed_over++});
+    waiting.push_back({number, runner->rows_needed(job.work), runner->kv_bytes_needed(job.work), job.passed_over++});
+    needed += waiting.back().kv_bytes;
   }
-  const auto& shard = runner->shard();
-  const auto used = shard.kv_bytes(), limit = shard.kv_bytes_limit();
   std::vector<std::uint64_t> out;
-  for (auto i : policy.choose(waiting, limit > used ? limit - used : 0))
+  for (auto i : policy.choose(waiting, runner->kv_bytes_free(needed)))
     out.push_back(ids[i]);
   return out;
 }

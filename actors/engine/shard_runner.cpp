@@ -22,16 +22,22 @@ std::vector<result> shard_runner::run(std::vector<keyed_segment> batch) {
   std::vector<result> out;
   std::vector<models::segment> ready;
   std::vector<std::size_t> place;
+  rows_run_ = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    out.emplace_back(prepare(batch[i]));
-    if (!out.back().error()) {
+    auto done = prepare(batch[i]);
+    out.push_back(done ? std::move(*done) : result{models::segment_result{}});
+    if (!done) {
       ready.push_back(std::move(batch[i].seg));
       place.push_back(i);
+      rows_run_ += rows_of(ready.back());
     }
   }
   auto results = step(ready);
-  for (std::size_t i = 0; i < results.size(); ++i)
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i])
+      ran(batch[place[i]].key, ready[i]);
     out[place[i]] = std::move(results[i]);
+  }
   return out;
 }
 
@@ -39,7 +45,7 @@ std::vector<result> shard_runner::run(std::vector<keyed_segment> batch) {
 std::vector<result> shard_runner::step(std::vector<models::segment>& batch) {
   if (batch.empty())
     return {};
-  auto together = guarded([&] { return shard_->step(batch); });
+  auto together = make_room_and_step(batch);
   if (together && together->size() == batch.size())
     return {std::make_move_iterator(together->begin()), std::make_move_iterator(together->end())};
   if (together)
@@ -56,8 +62,17 @@ std::vector<result> shard_runner::step(std::vector<models::segment>& batch) {
   return out;
 }
 
-/// Finds or opens the sequence and brings it to the segment's base.
-caf::error shard_runner::prepare(keyed_segment& work) {
+/// Held texts are given up before a step is refused for its memory.
+caf::expected<std::vector<models::segment_result>> shard_runner::make_room_and_step(const std::vector<models::segment>& batch) {
+  for (;;) {
+    auto results = guarded([&] { return shard_->step(batch); });
+    if (results || results.error() != ec::out_of_pages || !prefixes_.evict())
+      return results;
+  }
+}
+
+/// Finds or opens the sequence, brings it to the segment's base and takes from the segment what a held text already has.
+std::optional<result> shard_runner::prepare(keyed_segment& work) {
   auto& seg = work.seg;
   if (seg.last_stage >= info().stages.size() || seg.first_stage > seg.last_stage)
     return make_error(ec::bad_tensor, "this engine has stages 0 to " + std::to_string(info().stages.size() - 1)
@@ -68,20 +83,29 @@ caf::error shard_runner::prepare(keyed_segment& work) {
     auto opened = open(work);
     if (!opened)
       return opened.error();
-    name = names_.emplace(work.key, *opened).first;
+    name = names_.emplace(work.key, std::move(*opened)).first;
   }
-  seg.seq = name->second;
-  return align(seg);
+  seg.seq = name->second.seq;
+  if (auto err = align(seg))
+    return err;
+  if (reuse(name->second, seg))
+    return models::segment_result{};
+  return std::nullopt;
 }
 
 /// A new history, or a branch of one.
-caf::expected<models::sequence> shard_runner::open(const keyed_segment& work) {
+caf::expected<shard_runner::history> shard_runner::open(const keyed_segment& work) {
   if (!work.from)
-    return guarded([&] { return shard_->open(); });
+    return guarded([&] { return history{shard_->open(), prefixes_.least() > 0}; });
   auto parent = names_.find({work.key.session, work.key.owner, work.from->parent});
   if (parent == names_.end())
     return make_error(ec::stale_position, "the branch " + std::to_string(work.from->parent) + " to go on from is not open", 0);
-  return guarded([&] { return shard_->fork(parent->second, work.from->length); });
+  return guarded([&] {
+    const auto& from = parent->second;
+    history branch{shard_->fork(from.seq, work.from->length), from.known, from.text};
+    branch.text.resize(std::min<std::uint64_t>(branch.text.size(), work.from->length));
+    return branch;
+  });
 }
 
 /// An asker that repeats itself, or takes back rejected tokens, names a base below the cache's length: roll back.
@@ -120,7 +144,7 @@ std::uint64_t shard_runner::length(const models::segment& seg) const {
 
 std::optional<models::sequence> shard_runner::find(const sequence_key& key) const {
   auto it = names_.find(key);
-  return it == names_.end() ? std::nullopt : std::optional(it->second);
+  return it == names_.end() ? std::nullopt : std::optional(it->second.seq);
 }
 
 std::uint64_t shard_runner::kv_bytes_needed(const keyed_segment& work) const {
@@ -132,25 +156,19 @@ std::uint64_t shard_runner::kv_bytes_needed(const keyed_segment& work) const {
 }
 
 void shard_runner::close(const sequence_key& key) {
-  if (auto it = names_.find(key); it != names_.end()) {
-    shard_->close(it->second);
-    names_.erase(it);
-  }
+  if (auto it = names_.find(key); it != names_.end())
+    close(it);
 }
 
 void shard_runner::close_session(const session_id& session, std::uint64_t owner) {
   for (auto it = names_.lower_bound({session, owner, 0});
-       it != names_.end() && it->first.session == session && it->first.owner == owner; it = names_.erase(it))
-    shard_->close(it->second);
+       it != names_.end() && it->first.session == session && it->first.owner == owner;)
+    it = close(it);
 }
 
 void shard_runner::close_owner(std::uint64_t owner) {
-  std::erase_if(names_, [&](const auto& name) {
-    if (name.first.owner != owner)
-      return false;
-    shard_->close(name.second);
-    return true;
-  });
+  for (auto it = names_.begin(); it != names_.end();)
+    it = it->first.owner == owner ? close(it) : std::next(it);
 }
 
 } // namespace virga

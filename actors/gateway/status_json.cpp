@@ -70,7 +70,14 @@ json::object peer_object(const peer_state& p) {
 json::object engine_object(const engine_stats& e) {
   return {{"name", to_utf8(e.name)},
           {"steps", e.steps},     {"rows", e.rows},         {"sequences", e.sequences},
-          {"waiting", e.waiting}, {"kv_bytes", e.kv_bytes}, {"kv_bytes_limit", e.kv_bytes_limit}};
+          {"waiting", e.waiting}, {"kv_bytes", e.kv_bytes}, {"kv_bytes_limit", e.kv_bytes_limit},
+          {"prefix_cache",
+           {{"bytes", e.prefixes.bytes},
+            {"texts", e.prefixes.texts},
+            {"asked_tokens", e.prefixes.asked_tokens},
+            {"saved_tokens", e.prefixes.saved_tokens},
+            {"hits", e.prefixes.hits},
+            {"evictions", e.prefixes.evictions}}}};
 }
 
 json::object supervision_object(const supervision_report& s) {

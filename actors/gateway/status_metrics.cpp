@@ -92,6 +92,18 @@ void add_engines(families& f, const node_status& s) {
   each([](auto& e) {
     return e.kv_bytes_limit == 0 ? 0.0 : static_cast<double>(e.kv_bytes) / static_cast<double>(e.kv_bytes_limit);
   });
+  f.counter("vllm:prefix_cache_queries_total", "Tokens of prompts that an engine's prefix cache was asked for");
+  each([](auto& e) { return e.prefixes.asked_tokens; });
+  f.counter("vllm:prefix_cache_hits_total", "Of these, tokens that were not computed again");
+  each([](auto& e) { return e.prefixes.saved_tokens; });
+  f.counter("virga_prefix_cache_hits_total", "Pieces of prompts of which something was not computed again");
+  each([](auto& e) { return e.prefixes.hits; });
+  f.counter("virga_prefix_cache_evictions_total", "Held texts given up for their memory");
+  each([](auto& e) { return e.prefixes.evictions; });
+  f.gauge("virga_prefix_cache_bytes", "KV bytes that only held texts need; they are free for sequences");
+  each([](auto& e) { return e.prefixes.bytes; });
+  f.gauge("virga_prefix_cache_texts", "Texts held");
+  each([](auto& e) { return e.prefixes.texts; });
   f.counter("virga_engine_steps_total", "Steps of an engine");
   each([](auto& e) { return e.steps; });
   f.counter("virga_engine_rows_total", "Token rows that an engine has run");

@@ -429,6 +429,71 @@ TEST_CASE_METHOD(engine_sim, "a run never leaves the model's context", "[actors]
   CHECK(nothing.finish() == finish_reason::length);
 }
 
+TEST_CASE_METHOD(engine_sim, "a prompt that begins like an earlier one is computed from where they part", "[actors][engine]") {
+  config.prefill_rows = 70;
+  start();
+  auto again = prompt_of(0, 200), other = prompt_of(0, 200);
+  other[160] = 1;  // in the third piece
+  auto first = run_of(1, again, 4);
+  run();
+  CHECK(stats().rows == 203);
+  CHECK(stats().prefixes.saved_tokens == 0);
+  auto same = run_of(2, again, 4);
+  run();
+  CHECK(stats().rows == 203 + 4);  // only the last row, and three tokens
+  auto parted = run_of(3, other, 4);
+  run();
+  CHECK(stats().rows == 207 + 40 + 3);
+  CHECK(first.tokens_seen() == toy_answer(again, 4));
+  CHECK(same.tokens_seen() == toy_answer(again, 4));
+  CHECK(parted.tokens_seen() == toy_answer(other, 4));
+  CHECK(stats().sequences == 0);
+  CHECK(stats().kv_bytes == 0);
+  CHECK(stats().prefixes.texts == 2);
+  CHECK(stats().prefixes.asked_tokens == 600);
+}
+
+TEST_CASE_METHOD(engine_sim, "a prompt shares with one that still runs", "[actors][engine]") {
+  config.charge = [](std::uint64_t) { return 10ms; };
+  start();
+  auto slow = run_of(1, prompt_of(0, 150), 40);
+  advance(35ms);
+  auto next = run_of(2, prompt_of(0, 150), 40);
+  REQUIRE(advance_until([&] { return next.complete(); }));
+  CHECK(stats().prefixes.saved_tokens == 128);  // two pages
+  CHECK(slow.tokens_seen() == toy_answer(prompt_of(0, 150), 40));
+  CHECK(next.tokens_seen() == slow.tokens_seen());
+}
+
+TEST_CASE_METHOD(engine_sim, "held texts make nobody wait for memory, nor fail", "[actors][engine]") {
+  toy.kv_positions = 4 * 330;  // three prompts
+  start();
+  std::vector<asked> all;
+  for (std::uint64_t s = 0; s < 30; ++s) {
+    all.push_back(run_of(s, prompt_of(static_cast<token_id>(s % 7), 100), 8));
+    if (s % 3 == 2)
+      run();
+  }
+  for (std::uint64_t s = 0; s < 30; ++s)
+    CHECK(all[s].tokens_seen() == toy_answer(prompt_of(static_cast<token_id>(s % 7), 100), 8));
+  CHECK(stats().kv_bytes == 0);
+  CHECK(stats().prefixes.evictions > 5);
+  for (std::size_t i = 0; i < batches().size(); i += 8)
+    CHECK(batches()[i].size() == 3);
+}
+
+TEST_CASE_METHOD(engine_sim, "an engine told to holds nothing", "[actors][engine]") {
+  config.prefix_positions = 0;
+  start();
+  run_of(1, prompt_of(0, 200), 4);
+  run();
+  run_of(2, prompt_of(0, 200), 4);
+  run();
+  CHECK(stats().rows == 2 * 203);
+  CHECK(stats().prefixes.texts == 0);
+  CHECK(toy.controls->open_sequences == 0);
+}
+
 TEST_CASE_METHOD(engine_sim, "an idle engine sets no timer and sends itself nothing", "[actors][engine]") {
   start();
   auto a = run_of(1, {1, 2, 3}, 3);

@@ -39,6 +39,7 @@ public:
   std::uint64_t kv_bytes() const override { return 0; }
   std::uint64_t kv_bytes_limit() const override { return 1000; }
   std::uint64_t kv_bytes_for(std::uint64_t positions) const override { return positions; }
+  std::uint64_t kv_bytes_held_by(std::span<const sequence>) const override { return 0; }
 
   std::vector<segment_result> step(std::span<const segment> batch) override {
     std::vector<segment_result> out;

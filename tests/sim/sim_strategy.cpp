@@ -51,6 +51,7 @@ engine_config sim_engine(const std::string& name, std::shared_ptr<const models::
     o.stages = stages;
     return models::make_reference_shard(*folder, o);
   };
+  c.prefix_positions = 2;  // the short prompts here share beginnings too, and answers must not show it
   c.charge = [](std::uint64_t rows) { return std::chrono::microseconds(1500 + 100 * rows); };
   return c;
 }

@@ -104,8 +104,13 @@ public:
   std::uint64_t kv_bytes() const override {
     std::uint64_t n = 0;
     for (const auto& [id, layers] : open_)
-      for (const auto& layer : layers)
-        n += layer.size() * position_bytes;
+      n += bytes_of(layers);
+    return n;
+  }
+  std::uint64_t kv_bytes_held_by(std::span<const models::sequence> these) const override {
+    std::uint64_t n = 0;
+    for (auto seq : these)
+      n += bytes_of(held(seq));
     return n;
   }
   std::uint64_t kv_bytes_limit() const override { return opt_.kv_positions * position_bytes; }
@@ -113,6 +118,13 @@ public:
 
 private:
   using history = std::vector<std::vector<std::uint64_t>>;  ///< [layer][position]
+
+  static std::uint64_t bytes_of(const history& layers) {
+    std::uint64_t n = 0;
+    for (const auto& layer : layers)
+      n += layer.size() * position_bytes;
+    return n;
+  }
 
   static std::uint64_t raw(models::sequence s) { return static_cast<std::uint64_t>(s); }
 

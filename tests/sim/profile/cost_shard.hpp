@@ -52,6 +52,7 @@ public:
   std::uint64_t kv_bytes() const override { return 0; }
   std::uint64_t kv_bytes_limit() const override { return UINT64_MAX; }
   std::uint64_t kv_bytes_for(std::uint64_t) const override { return 0; }
+  std::uint64_t kv_bytes_held_by(std::span<const models::sequence>) const override { return 0; }
 
 private:
   struct row {

@@ -77,6 +77,7 @@ engine_config world::engine_of(const std::string& name, cost_options costs) {
   engine_config c;
   c.name = name;
   c.detached = false;
+  c.prefix_positions = 0;  // the systems compared here have none
   c.charge = [this, meter = costs.meter](std::uint64_t) {
     auto takes = std::chrono::nanoseconds(static_cast<std::int64_t>(meter->charge() * 1e9));
     if (!cores_)
