@@ -45,7 +45,7 @@ public:
   const lane_kv& lane(sequence seq, std::uint32_t lane) const;  ///< unknown sequence: bad_segment
 
   /// Makes room for all growths, or throws out_of_pages before any change. A last page that others share is replaced
-  /// by a new one; the caller carries the bytes over. Lengths stay. Each sequence at most once.
+  /// by a new one; the caller carries the bytes over. Lengths stay. Each lane of a sequence at most once.
   std::vector<page_copy> reserve(std::span<const kv_growth> growths);
   void commit(std::span<const kv_growth> growths) noexcept;  ///< the positions are written: lengths grow
   void abandon(std::span<const kv_growth> growths) noexcept;  ///< the step failed: the room is given back

@@ -3,10 +3,9 @@
 #include "models/defaults.hpp"
 #include "models/hf/parts.hpp"
 #include "models/sampler.hpp"
+#include "models/wire_rows.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <set>
 
 namespace virga::models {
@@ -17,7 +16,7 @@ shard_info make_info(const hf::model_folder& folder, const shard_options& option
   auto& c = folder.config();
   auto rows = options.compute == dtype::f64 ? dtype::f64 : dtype::f32;
   return {stages_for(folder, options), c.num_hidden_layers, c.hidden_size, c.vocab_size, c.max_position_embeddings,
-          rows, options.compute, folder.digest()};
+          rows, options.compute, folder.digest(), kv_type(options.compute)};
 }
 
 std::uint32_t lanes_of(const stage& s) {
@@ -47,22 +46,6 @@ std::uint64_t page_bytes(const hf::model_config& c, dtype compute) {
   return std::uint64_t{2} * c.num_key_value_heads * c.head_dim * defaults::kv_page_positions * size_of(compute);
 }
 
-template <class Real>
-bool all_finite(const byte_buffer& data) {
-  for (std::size_t at = 0; at + sizeof(Real) <= data.size(); at += sizeof(Real)) {
-    Real v;
-    std::memcpy(&v, data.data() + at, sizeof v);
-    if (!std::isfinite(v))
-      return false;
-  }
-  return true;
-}
-
-std::string shape_text(const tensor& t) {
-  return std::string(to_string(t.type)) + " [" + std::to_string(t.rows) + ", " + std::to_string(t.cols) + "] in "
-         + std::to_string(t.data.size()) + " bytes";
-}
-
 } // namespace
 
 std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options) {
@@ -77,7 +60,12 @@ std::vector<stage> stages_for(const hf::model_folder& folder, const shard_option
 
 paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
     : info_(make_info(folder, options)), kv_row_(2 * folder.config().num_key_value_heads * folder.config().head_dim), lane_begin_(lane_starts(info_.stages)),
-      kv_(lane_begin_.back(), page_bytes(folder.config(), kv_type(options.compute)), options.kv_bytes) {}
+      kv_(lane_begin_.back(), page_bytes(folder.config(), info_.kv), options.kv_bytes) {}
+
+std::string shape_text(const tensor& t) {
+  return std::string(to_string(t.type)) + " [" + std::to_string(t.rows) + ", " + std::to_string(t.cols) + "] in "
+         + std::to_string(t.data.size()) + " bytes";
+}
 
 std::uint32_t paged_shard::row_count(const segment& s) {
   return s.rows.rows > 0 ? s.rows.rows : static_cast<std::uint32_t>(s.tokens.size());
@@ -89,25 +77,6 @@ std::uint64_t paged_shard::length(sequence seq, std::uint32_t stage_index) const
                       + std::to_string(stage_index) + " does not exist in this shard");
   bool has_kv = lane_begin_[stage_index] < lane_begin_[stage_index + 1];
   return has_kv ? kv_.lane(seq, lane_begin_[stage_index]).length : 0;
-}
-
-tensor paged_shard::kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first,
-                            std::uint32_t count) const {
-  const auto have = length(seq, stage_index);
-  const auto index = lane_begin_[stage_index] + layer;
-  if (index >= lane_begin_[stage_index + 1])
-    throw bad_segment("stage " + std::to_string(stage_index) + " has no layer " + std::to_string(layer) + " with keys and values");
-  if (first > have || count > have - first)
-    throw stale_position(have, first + count);
-  const auto& pages = kv_.lane(seq, index).pages;
-  const auto row_bytes = kv_row_ * size_of(info_.compute);
-  tensor out{info_.compute, count, kv_row_, byte_buffer(count * row_bytes)};
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const auto position = first + i;
-    read_kv(pages[position / defaults::kv_page_positions], static_cast<std::uint32_t>(position % defaults::kv_page_positions),
-            out.data.data() + i * row_bytes);
-  }
-  return out;
 }
 
 bool paged_shard::passes_adapter(const segment& s) const {
@@ -170,7 +139,7 @@ void paged_shard::check_input(const segment& s) const {
     throw bad_segment("the rows are " + shape_text(t) + ", but this stage takes "
                       + std::string(to_string(info_.compute)) + " [1 or more, " + std::to_string(info_.hidden)
                       + "] and no tokens");
-  if (!(t.type == dtype::f64 ? all_finite<double>(t.data) : all_finite<float>(t.data)))
+  if (!all_finite(t))
     throw bad_segment("the rows contain NaN or infinity");
 }
 

@@ -11,6 +11,9 @@ namespace virga::models {
 /// @throws bad_model when the folder does not hold them, or the adapter does not fit
 std::vector<stage> stages_for(const hf::model_folder& folder, const shard_options& options);
 
+/// "f32 [3, 8] in 96 bytes"
+std::string shape_text(const tensor& t);
+
 class paged_shard : public shard {
 public:
   const shard_info& info() const final { return info_; }
@@ -20,6 +23,8 @@ public:
   void close(sequence seq) final { kv_.close(seq); }
   std::uint64_t length(sequence seq, std::uint32_t stage_index) const final;
   tensor kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first, std::uint32_t count) const final;
+  std::vector<kv_slice> export_kv(sequence seq, std::uint32_t stage_index, std::uint64_t first, std::uint32_t count) const final;
+  void import_kv(sequence seq, std::span<const kv_slice> slices) final;
   std::vector<segment_result> step(std::span<const segment> batch) final;
   std::uint64_t kv_bytes() const final { return kv_.bytes(); }
   std::uint64_t kv_bytes_limit() const final { return kv_.limit(); }
@@ -34,8 +39,10 @@ protected:
   /// Copies the first positions of a page. `to` may be a page never seen before.
   virtual void copy_page(const page_copy& copy) = 0;
 
-  /// Keys, then values, of one position in this page: 2 * kv heads * head size elements of info().compute.
-  virtual void read_kv(page_id page, std::uint32_t position, std::byte* to) const = 0;
+  /// Keys and values of the positions [first, first + count) of a page: [count][2 * kv heads * head size] in info().kv, as in kv_slice.
+  virtual void read_kv(page_id page, std::uint32_t first, std::uint32_t count, std::byte* to) const = 0;
+  /// The other way. `page` may be one never seen before.
+  virtual void write_kv(page_id page, std::uint32_t first, std::uint32_t count, const std::byte* from) = 0;
 
   /// Lanes of the stages [0, stage_index): the first lane of that stage.
   std::uint32_t first_lane(std::uint32_t stage_index) const { return lane_begin_[stage_index]; }
@@ -47,6 +54,10 @@ protected:
   static std::uint32_t row_count(const segment& s);
 
 private:
+  std::uint32_t lane_of(std::uint32_t stage_index, std::uint32_t layer) const;
+  tensor kept_rows(sequence seq, std::uint32_t lane, std::uint64_t first, std::uint32_t count) const;
+  std::vector<kv_growth> growths_of(sequence seq, std::span<const kv_slice> slices) const;
+  void check(const kv_slice& s) const;
   void check(const segment& s) const;
   void check_input(const segment& s) const;
   void check_position(const segment& s) const;

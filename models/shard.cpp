@@ -22,6 +22,14 @@ tensor shard::kv_rows(sequence, std::uint32_t, std::uint32_t, std::uint64_t, std
   throw bad_segment("this shard keeps no keys and values that can be read");
 }
 
+std::vector<kv_slice> shard::export_kv(sequence, std::uint32_t, std::uint64_t, std::uint32_t) const {
+  throw bad_segment("this shard keeps no keys and values that can be exported");
+}
+
+void shard::import_kv(sequence, std::span<const kv_slice>) {
+  throw bad_segment("this shard keeps no keys and values that can be imported");
+}
+
 stale_position::stale_position(std::uint64_t have, std::uint64_t asked)
     : std::runtime_error("the cache holds " + std::to_string(have) + " positions, but position "
                          + std::to_string(asked) + " was asked for"),

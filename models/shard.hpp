@@ -37,8 +37,9 @@ struct shard_info {
   std::uint32_t vocab = 0;
   std::uint32_t max_positions = 0;  ///< context
   dtype compute = dtype::f32;       ///< dtype of all rows and logits in and out: f64 or f32
-  dtype weights = dtype::f32;       ///< of weights and KV: as `compute`, or bf16 below f32 rows
+  dtype weights = dtype::f32;       ///< as `compute`, or bf16, int8 or int4 below f32 rows
   std::string model_digest;         ///< of the whole model, also when only a part is held
+  dtype kv = dtype::f32;            ///< of keys and values as they are kept
 };
 
 /// A KV history: one per (sequence, stage, layer). 0 is never a sequence.
@@ -150,6 +151,17 @@ public:
   /// [count, 2 * kv heads * head size] in shard_info::compute, as in kv_slice.
   /// @throws stale_position when the layer holds fewer; bad_segment for what is not there, or a shard that keeps none
   virtual tensor kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first, std::uint32_t count) const;
+
+  /// The positions [first, first + count) of every layer of a stage, bit for bit as they are kept: a slice for each layer, its rows in
+  /// shard_info::kv. For migration.
+  /// @throws as kv_rows
+  virtual std::vector<kv_slice> export_kv(sequence seq, std::uint32_t stage_index, std::uint64_t first, std::uint32_t count) const;
+
+  /// Appends what export_kv() of a shard with the same weights and stages gave: the sequence goes on as if those positions had run here.
+  /// @param slices of one stage or more, in any order; of each stage all layers, from its length on, equally long
+  /// @throws stale_position, out_of_pages; bad_segment for slices that do not fit or are not finite, or a shard that keeps none;
+  /// nothing was changed
+  virtual void import_kv(sequence seq, std::span<const kv_slice> slices);
 
   /// Runs one ragged batch. At most one segment per sequence.
   /// @returns one result per segment, in order

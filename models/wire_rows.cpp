@@ -74,13 +74,13 @@ void write_i8_rows(const tensor& from, tensor& to) {
   }
 }
 
-bool finite(const tensor& t) {
+} // namespace
+
+bool all_finite(const tensor& t) {
   bool good = true;
   each<double>(t, [&](std::size_t, double v) { good = good && std::isfinite(v); });
   return good;
 }
-
-} // namespace
 
 std::uint64_t row_bytes(dtype type, std::uint32_t cols) noexcept {
   return std::uint64_t{cols} * size_of(type) + (type == dtype::i8_rows ? sizeof(float) : 0);
@@ -103,7 +103,7 @@ tensor converted(tensor rows, dtype to) {
     case dtype::int8:
     case dtype::int4: throw std::logic_error("blocks of weights are no rows");
   }
-  if (!finite(out))
+  if (!all_finite(out))
     throw bad_segment("the rows hold a number that " + std::string(to_string(to))
                       + " cannot: choose bf16 or f32 for the wire");
   return out;

@@ -14,6 +14,9 @@ namespace virga::models {
 /// 65504
 tensor converted(tensor rows, dtype to);
 
+/// Neither NaN nor infinity. The data has the bytes of its shape.
+bool all_finite(const tensor& rows);
+
 /// Bytes of one row of so many elements.
 std::uint64_t row_bytes(dtype type, std::uint32_t cols) noexcept;
 

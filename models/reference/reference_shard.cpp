@@ -130,10 +130,20 @@ private:
     std::copy_n(page(c.from), shape_.page_reals(), to);
   }
 
-  void read_kv(page_id id, std::uint32_t position, std::byte* to) const override {
-    std::vector<Real> row(2 * shape_.kv_heads * shape_.dim);
-    reference::load(pages_[id].get(), position, row.data(), row.data() + row.size() / 2, shape_);
-    std::memcpy(to, row.data(), row.size() * sizeof(Real));
+  void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to) const override {
+    rows<Real> row(2 * shape_.kv_heads * shape_.dim);
+    for (auto i = first; i < first + count; ++i, to += row.size() * sizeof(Real)) {
+      reference::load(pages_[id].get(), i, row.data(), row.data() + row.size() / 2, shape_);
+      std::memcpy(to, row.data(), row.size() * sizeof(Real));
+    }
+  }
+
+  void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from) override {
+    rows<Real> row(2 * shape_.kv_heads * shape_.dim);
+    for (auto i = first; i < first + count; ++i, from += row.size() * sizeof(Real)) {
+      std::memcpy(row.data(), from, row.size() * sizeof(Real));
+      store(page(id), i, row.data(), row.data() + row.size() / 2, shape_);
+    }
   }
 
   hf::model_config config_;

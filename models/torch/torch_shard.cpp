@@ -41,7 +41,7 @@ public:
   torch_shard(const hf::model_folder& folder, const shard_options& options)
       : paged_shard(folder, options), config_(folder.config()),
         type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat),
-        stored_(kv_type(options.compute) == dtype::bf16 ? at::kBFloat16 : type_), weights_(types_for(options)), rotary_(config_) {
+        stored_(info().kv == dtype::bf16 ? at::kBFloat16 : type_), weights_(types_for(options)), rotary_(config_) {
     c10::InferenceMode guard;
     weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, weights_, bytes_of(folder, info().stages), options.progress);
     for (auto& s : info().stages)
@@ -205,13 +205,27 @@ private:
       to.narrow(2, 0, c.positions).copy_(from.narrow(2, 0, c.positions));
   }
 
-  void read_kv(page_id id, std::uint32_t position, std::byte* to) const override {
+  /// Keys and values of some positions of a page, as they lie there: [count, kv_heads, dim] each.
+  std::pair<at::Tensor, at::Tensor> rows_of(const at::Tensor& p, std::int64_t first, std::int64_t count) const {
+    auto keys = p.select(0, 0), values = p.select(0, 1);
+    auto by_position = weights_.packed ? keys.view({p.size(1), p.size(3), p.size(2)}).permute({2, 0, 1}) : keys.transpose(0, 1);
+    return {by_position.narrow(0, first, count), values.transpose(0, 1).narrow(0, first, count)};
+  }
+
+  void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to) const override {
     c10::InferenceMode guard;
-    auto& p = pages_[id];
-    auto keys = p.select(0, 0), values = p.select(0, 1).select(1, position);
-    auto key = weights_.packed ? keys.view({p.size(1), p.size(3), p.size(2)}).select(2, position) : keys.select(1, position);
-    auto row = at::stack({key, values}).to(type_).contiguous();
-    std::memcpy(to, row.const_data_ptr(), row.nbytes());
+    auto [keys, values] = rows_of(pages_[id], first, count);
+    auto rows = at::stack({keys, values}, 1).cpu();
+    std::memcpy(to, rows.const_data_ptr(), rows.nbytes());
+  }
+
+  void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from) override {
+    c10::InferenceMode guard;
+    auto [keys, values] = rows_of(page(id), first, count);
+    auto rows = at::empty({std::int64_t{count}, 2, keys.size(1), keys.size(2)}, stored_);
+    std::memcpy(rows.mutable_data_ptr(), from, rows.nbytes());
+    keys.copy_(rows.select(1, 0));
+    values.copy_(rows.select(1, 1));
   }
 
   hf::model_config config_;

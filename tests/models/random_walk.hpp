@@ -1,5 +1,5 @@
-// A random walk over a chain of shards that together make one model: cuts, chunks, ragged batches, forks and
-// truncations. Every row of logits is compared with that of one pass over the whole text.
+// A random walk over a chain of shards that together make one model: cuts, chunks, ragged batches, forks, truncations and
+// moves of keys and values. Every row of logits is compared with that of one pass over the whole text.
 #pragma once
 
 #include "tests/models/support.hpp"
@@ -35,6 +35,7 @@ public:
         case 0: fork(); break;
         case 1: truncate(); break;
         case 2: below(2) ? open() : close(); break;
+        case 3: below(3) ? advance(check) : move(); break;
         default: advance(check);
       }
     while (!live_.empty())
@@ -117,6 +118,19 @@ private:
     h.length = below(h.length + 1);
     for (std::size_t i = 0; i < chain_.size(); ++i)
       chain_[i]->truncate(h.seq[i], h.length);
+  }
+
+  /// Behind what a fork shares, keys and values leave the shards and come back.
+  void move() {
+    auto& h = live_[below(live_.size())];
+    auto shared = below(h.length + 1);
+    for (std::size_t i = 0; i < chain_.size(); ++i) {
+      auto& s = *chain_[i];
+      auto to = s.fork(h.seq[i], shared);
+      move_kv(s, h.seq[i], s, to, shared, h.length, random_);
+      s.close(h.seq[i]);
+      h.seq[i] = to;
+    }
   }
 
   /// A ragged batch of some histories through the whole chain.

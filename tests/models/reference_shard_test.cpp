@@ -26,6 +26,19 @@ TEST_CASE("a model that computes NaN says so and keeps its cache", "[models][ref
 
 TEST_CASE("a segment brings back what it wants and no more", "[models][reference]") { check_wants(make_reference_shard); }
 
+TEST_CASE("keys and values that do not fit are refused and change nothing", "[models][reference]") {
+  check_move_refusals(make_reference_shard, GENERATE(dtype::f32, dtype::f64));
+}
+
+TEST_CASE("keys and values go on in another shard with the same bits", "[models][reference]") {
+  auto compute = GENERATE(dtype::f32, dtype::f64);
+  for (std::uint64_t seed = 51; seed <= 58; ++seed) {
+    random_folder made(seed);
+    INFO(made.text());
+    check_moves(make_reference_shard, hf::model_folder(made.dir()), {.compute = compute}, seed);
+  }
+}
+
 TEST_CASE("cuts, chunks, forks, truncations and ragged batches change no bit", "[models][reference]") {
   auto name = GENERATE("gqa-untied", "mha-tied");
   auto compute = GENERATE(dtype::f32, dtype::f64);

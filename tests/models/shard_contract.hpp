@@ -136,6 +136,92 @@ inline void check_memory(const shard_maker& make) {
   CHECK(s->kv_bytes() == 0);
 }
 
+/// What leaves one shard and enters another: both go on with the same bits.
+inline void check_moves(const shard_maker& make, const hf::model_folder& folder, const shard_options& options, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  auto here = make(folder, options), there = make(folder, options);
+  auto last = static_cast<std::uint32_t>(here->info().stages.size() - 1);
+  std::vector<token_id> text(200);
+  for (auto& id : text)
+    id = static_cast<token_id>(random() % folder.config().vocab_size);
+  auto part = [&](std::uint64_t first, std::uint64_t end) {
+    return std::vector<token_id>(text.begin() + static_cast<std::ptrdiff_t>(first), text.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  auto a = here->open(), other = there->open(), b = there->open();
+  const auto n = 1 + random() % 150;
+  run(*here, feed(*here, a, 0, last, 0, part(0, n)));
+  run(*there, feed(*there, other, 0, last, 0, part(100, 180)));  // so that pages have other numbers
+  move_kv(*here, a, *there, b, 0, n, random);
+  for (std::uint32_t i = 0; i <= last; ++i)
+    CHECK(here->length(a, i) == there->length(b, i));
+  for (auto at = n; at < text.size();) {
+    auto end = std::min<std::uint64_t>(text.size(), at + 1 + random() % 30);
+    auto stays = run(*here, feed(*here, a, 0, last, at, part(at, end))).logits.data;
+    CHECK(stays == run(*there, feed(*there, b, 0, last, at, part(at, end))).logits.data);
+    at = end;
+  }
+  there->close(other);
+  CHECK(here->kv_bytes() == there->kv_bytes());
+}
+
+inline void check_move_refusals(const shard_maker& make, dtype compute) {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto page = page_bytes(make(folder, {compute, 1u << 20, four_stages()})->info().kv);
+  auto s = make(folder, {compute, 14 * page, four_stages()});
+  auto a = s->open(), b = s->open();
+  run(*s, feed(*s, a, 0, 3, 0, std::vector<token_id>(100, 7)));
+  const auto good = s->export_kv(a, 1, 0, 70);
+  REQUIRE(good.size() == 2);
+  CHECK(good[1].layer == 1);
+  CHECK(good[1].rows.rows == 70);
+  CHECK(good[1].rows.type == s->info().kv);
+  auto untouched = [&] { return s->kv_bytes() == 8 * page && s->length(b, 1) == 0 && s->length(b, 2) == 0; };
+  auto refused = [&](auto change) {
+    auto bad = good;
+    change(bad);
+    CHECK_THROWS_AS(s->import_kv(b, bad), bad_segment);
+    CHECK(untouched());
+  };
+  refused([](auto& x) { x[0].stage = 0; });
+  refused([](auto& x) { x[0].stage = 9; });
+  refused([](auto& x) { x[1].layer = 2; });
+  refused([](auto& x) { x[1].layer = 0; });
+  refused([](auto& x) { x.erase(x.begin()); });
+  refused([](auto& x) { x.pop_back(); });
+  refused([](auto& x) { x[1].stage = 2; });
+  refused([&](auto& x) { x[1] = s->export_kv(a, 1, 0, 60)[1]; });
+  refused([](auto& x) { x[0].rows.type = x[0].rows.type == dtype::f32 ? dtype::bf16 : dtype::f32; });
+  refused([](auto& x) { ++x[0].rows.cols; });
+  refused([](auto& x) { ++x[0].rows.rows; });
+  refused([](auto& x) { x[0].rows = {x[0].rows.type, 0, x[0].rows.cols, {}}; });
+  refused([](auto& x) { x[0].rows.data.pop_back(); });
+  refused([](auto& x) { x[0].base = UINT64_MAX; });
+  refused([](auto& x) {
+    const auto size = size_of(x[0].rows.type);
+    std::fill_n(x[0].rows.data.begin() + static_cast<std::ptrdiff_t>(5 * size), size, std::byte{0xff});
+  });
+  auto stale = good;
+  stale[0].base = stale[1].base = 1;
+  CHECK_THROWS_AS(s->import_kv(b, stale), stale_position);
+  CHECK_THROWS_AS(s->import_kv(a, good), stale_position);
+  CHECK_THROWS_AS(s->import_kv(sequence{99}, good), bad_segment);
+  CHECK_THROWS_AS(s->export_kv(sequence{99}, 1, 0, 1), bad_segment);
+  CHECK_THROWS_AS(s->export_kv(a, 1, 50, 51), stale_position);
+  CHECK_THROWS_AS(s->export_kv(a, 0, 0, 1), bad_segment);
+  CHECK_THROWS_AS(s->export_kv(a, 7, 0, 1), bad_segment);
+  auto both = good;
+  for (auto& x : s->export_kv(a, 2, 0, 70))
+    both.push_back(x);
+  CHECK_THROWS_AS(s->import_kv(b, both), out_of_pages);  // eight pages, and there are six
+  CHECK(untouched());
+  s->import_kv(b, good);
+  CHECK(s->length(b, 1) == 70);
+  CHECK(s->length(b, 2) == 0);
+  CHECK(s->kv_bytes() == 12 * page);
+  for (std::uint32_t layer = 0; layer < 2; ++layer)
+    CHECK(s->export_kv(b, 1, 0, 70)[layer].rows.data == good[layer].rows.data);
+}
+
 /// Segments that run through different stages of one shard, each alone and all in one step.
 inline void check_mixed_stages(const shard_maker& make, double tolerance) {
   hf::model_folder folder(fixture("gqa-untied"));

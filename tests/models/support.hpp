@@ -86,6 +86,22 @@ inline segment feed(const shard& s, sequence seq, std::uint32_t first, std::uint
 
 inline segment_result run(shard& s, const segment& one) { return s.step({&one, 1}).at(0); }
 
+/// The positions [first, end) of a sequence into one that ends at `first`, maybe of another shard, in pieces and in any order of layers.
+template <class Random>
+void move_kv(const shard& from, sequence a, shard& to, sequence b, std::uint64_t first, std::uint64_t end, Random& random) {
+  while (first < end) {
+    const auto n = static_cast<std::uint32_t>(1 + random() % std::min<std::uint64_t>(end - first, 90));
+    std::vector<kv_slice> slices;
+    for (std::uint32_t i = 0; i < from.info().stages.size(); ++i)
+      if (auto kind = from.info().stages[i].kind; kind == stage_kind::layers || kind == stage_kind::adapter)
+        for (auto& s : from.export_kv(a, i, first, n))
+          slices.push_back(std::move(s));
+    std::shuffle(slices.begin(), slices.end(), random);
+    to.import_kv(b, slices);
+    first += n;
+  }
+}
+
 inline std::size_t argmax(std::span<const double> row) {
   return static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
 }

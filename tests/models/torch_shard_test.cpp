@@ -54,6 +54,21 @@ TEST_CASE("a base that is not the length of the cache is stale (torch)", "[model
 
 TEST_CASE("every page is counted, bounded and given back (torch)", "[models][torch]") { check_memory(make_torch_shard); }
 
+TEST_CASE("keys and values that do not fit are refused and change nothing (torch)", "[models][torch]") {
+  check_move_refusals(make_torch_shard, GENERATE(dtype::f32, dtype::f64, dtype::bf16, dtype::int4));
+}
+
+TEST_CASE("keys and values go on in another shard with the same bits (torch)", "[models][torch]") {
+  auto compute = GENERATE(dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4);
+  auto libtorch_only = GENERATE(false, true);
+  CAPTURE(to_string(compute), libtorch_only);
+  for (std::uint64_t seed = 61; seed <= 66; ++seed) {
+    random_folder made(seed);
+    INFO(made.text());
+    check_moves(make_torch_shard, hf::model_folder(made.dir()), {.compute = compute, .libtorch_only = libtorch_only}, seed);
+  }
+}
+
 TEST_CASE("segments through different stages share a step (torch)", "[models][torch]") {
   check_mixed_stages(make_torch_shard, 1e-12);
 }
