@@ -54,7 +54,7 @@ struct reader {
       found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: " + std::string(to_string(e.compute))
                                  + "` out, or take `shard: torch`"});
     e.kv_mb = y.whole("kv_mb", 256, {1, 1 << 20});
-    e.prefix_cache = y.choice("prefix_cache", 0, {"on", "off"}) == 0;
+    e.prefix_cache = y.choice("prefix_cache", 0, {"shared", "none"}) == 0;
     y.finish();
     return e;
   }

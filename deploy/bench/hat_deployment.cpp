@@ -17,7 +17,7 @@ std::string layers(std::uint32_t first, std::uint32_t last) { return std::to_str
 
 std::string manifest_text(const hat_setup& s) {
   const auto count = models::hf::model_folder(s.model).config().num_hidden_layers;
-  const auto settings = ", dtype: " + s.dtype + ", kv_mb: " + std::to_string(s.kv_mb) + ", prefix_cache: off}\n";
+  const auto settings = ", dtype: " + s.dtype + ", kv_mb: " + std::to_string(s.kv_mb) + ", prefix_cache: none}\n";
   const bool own = s.adapter.empty();
   std::ostringstream out;
   out << "virga: 1\ndeployment: " << deployment_name << "\nlimits: {deadline_s: 600, patience_ms: 5000}\nnodes:\n"
