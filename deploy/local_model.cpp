@@ -33,9 +33,9 @@ std::uintmax_t bytes_in(const std::filesystem::path& dir) {
 }
 
 /// KV bytes of one sequence in whole pages.
-std::uint64_t kv_bytes(const models::hf::model_config& c, std::uint64_t positions, dtype weights) {
+std::uint64_t kv_bytes(const models::hf::model_config& c, std::uint64_t positions, dtype kv) {
   constexpr std::uint64_t page = models::defaults::kv_page_positions;
-  return (positions + page - 1) / page * page * models::kv_bytes_per_token(c, models::kv_type(weights));
+  return (positions + page - 1) / page * page * models::kv_bytes_per_token(c, kv);
 }
 
 } // namespace
@@ -44,6 +44,11 @@ void add_local_options(CLI::App& command, local_options& o) {
   command.add_option("--model", o.model, "Its folder; default models/zoo/cloud");
   command.add_option("--dtype", o.dtype, "Of the weights: f32 (default), bf16 (half the memory), int8 (a quarter), int4 (a seventh) or f64")
     ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
+  command
+    .add_option(
+      "--kv-dtype", o.kv_dtype,
+      "Of keys and values: f32, bf16 or int8 (bytes with a scale for each head); default f32 beside f32, else bf16")
+    ->check(CLI::IsMember({"f32", "bf16", "int8"}));
   command.add_option("--threads", o.threads, "Default: all cores for large models, 1 for small ones")->check(CLI::Range(1u, 1024u));
   command.add_flag("--reference", o.reference, "The plain C++ shard in place of libtorch's: slow, bit-identical everywhere");
 }
@@ -90,12 +95,22 @@ void local_model::check_prompt(const std::vector<token_id>& ids, std::uint32_t r
                       + std::to_string(c.vocab_size) + ": ids go from 0 to " + std::to_string(c.vocab_size - 1));
 }
 
-std::unique_ptr<models::shard> local_model::load(std::uint64_t positions) const { return load(positions, weights()); }
+std::unique_ptr<models::shard> local_model::load(std::uint64_t positions) const {
+  models::shard_options s;
+  s.compute = weights();
+  if (!options_.kv_dtype.empty())
+    s.kv = options_.kv_dtype == "int8" ? dtype::i8_rows : dtype_named(options_.kv_dtype);
+  return load(positions, s);
+}
 
 std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, dtype weights) const {
   models::shard_options s;
   s.compute = weights;
-  s.kv_bytes = kv_bytes(folder_->config(), positions, weights);
+  return load(positions, s);
+}
+
+std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, models::shard_options s) const {
+  s.kv_bytes = kv_bytes(folder_->config(), positions, models::kv_type(s));
   s.progress = progress_line();
   try {
     models::check_memory(*folder_, s, prefill_rows);

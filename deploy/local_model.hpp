@@ -20,9 +20,10 @@ struct local_options {
   std::string dtype = "f32";   ///< of weights: f64, f32, bf16, int8 or int4
   std::uint32_t threads = 0;   ///< 0: all cores for large models, one for small ones
   bool reference = false;
+  std::string kv_dtype{};      ///< of KV: f32, bf16 or int8; empty: as the weights' dtype says
 };
 
-/// --model, --dtype, --threads, --reference.
+/// --model, --dtype, --kv-dtype, --threads, --reference.
 void add_local_options(CLI::App& command, local_options& o);
 
 /// Says threads to OpenMP and MKL. May run the program again with the same arguments: call it before reading anything.
@@ -49,13 +50,15 @@ public:
 
   /// Converts the weights, with room for `positions` of one sequence. @throws bad_input, also when memory does not suffice
   std::unique_ptr<models::shard> load(std::uint64_t positions) const;
-  /// The same in another dtype.
+  /// The same with other weights, and the KV that goes with them.
   std::unique_ptr<models::shard> load(std::uint64_t positions, dtype weights) const;
 
   dtype weights() const;
   double seconds() const { return seconds_; }  ///< that opening took
 
 private:
+  std::unique_ptr<models::shard> load(std::uint64_t positions, models::shard_options s) const;
+
   local_options options_;
   std::unique_ptr<models::hf::model_folder> folder_;
   std::shared_ptr<const models::tokenizer> tokenizer_;

@@ -53,6 +53,13 @@ struct reader {
     if (e.reference && e.compute != dtype::f64 && e.compute != dtype::f32)
       found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: " + std::string(to_string(e.compute))
                                  + "` out, or take `shard: torch`"});
+    if (y.has("kv_dtype"))
+      e.kv = std::array{dtype::f32, dtype::bf16,
+                        dtype::i8_rows}[y.choice("kv_dtype", std::nullopt, {"f32", "bf16", "int8"})];
+    if (e.kv && (e.compute == dtype::f64 || e.reference) && *e.kv != e.compute)
+      found.push_back(
+        {y.at("kv_dtype"),
+         "`kv_dtype` is for `shard: torch` and rows in f32: leave it out beside `dtype: f64` and `shard: reference`"});
     e.kv_mb = y.whole("kv_mb", 256, {1, 1 << 20});
     e.prefix_cache = y.choice("prefix_cache", 0, {"shared", "none"}) == 0;
     y.finish();

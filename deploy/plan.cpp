@@ -27,6 +27,7 @@ engine_config make_engine(const engine_entry& e, const model_part& part, const f
   c.prefix_positions = e.prefix_cache ? c.prefix_positions : 0;
   models::shard_options options;
   options.compute = e.compute;
+  options.kv = e.kv;
   options.kv_bytes = e.kv_mb * 1024 * 1024;
   options.progress = progress_line();
   options.adapter = part.adapter;

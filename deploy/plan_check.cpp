@@ -53,9 +53,14 @@ struct folder_checker {
   struct holding {
     std::string who;  ///< "engine `middle` of cloud-1"
     model_part part;
-    dtype compute = dtype::f32;
+    dtype compute = dtype::f32, kv = dtype::f32;
     std::optional<std::pair<std::uint32_t, std::uint32_t>> layers;  ///< of a verifier
   };
+
+  static std::string kept_apart(const holding& a, const holding& b) {
+    return " keep keys and values in " + std::string(to_string(a.kv)) + " and " + std::string(to_string(b.kv))
+           + ": give both the same kv_dtype";
+  }
 
   /// Of a role that the node does itself; nothing when it is wrong, which is said elsewhere.
   std::optional<holding> own(const node_entry& n, const role_entry& r) {
@@ -64,7 +69,8 @@ struct folder_checker {
     auto part = e ? parts.of(*e, reported_already) : std::nullopt;
     if (!part)
       return std::nullopt;
-    return holding{"engine `" + e->name.value + "` of " + n.name.value, *part, e->compute, part->middle()};
+    return holding{"engine `" + e->name.value + "` of " + n.name.value, *part, e->compute,
+                   e->kv.value_or(models::kv_type(e->compute)), part->middle()};
   }
 
   /// Of a role that may be done elsewhere: as a whole.
@@ -112,6 +118,8 @@ struct folder_checker {
     else if (a.compute != b.compute)
       fail(at, pair + " compute in " + std::string(to_string(a.compute)) + " and " + std::string(to_string(b.compute))
                  + ": give both the same dtype");
+    else if (a.kv != b.kv)
+      fail(at, pair + kept_apart(a, b));
     else if (a.layers && b.layers && !r.in_turn && a.layers != b.layers)
       fail(at, pair + " hold " + layers_text(*a.layers) + " and " + layers_text(*b.layers)
                  + ": give both the same layers, or use `pipeline`");
@@ -136,6 +144,8 @@ struct folder_checker {
     else if (d->compute != c->compute)
       fail(drafter.at, pair + " compute in " + std::string(to_string(d->compute)) + " and "
                          + std::string(to_string(c->compute)) + ": give both the same dtype");
+    else if (d->kv != c->kv)
+      fail(drafter.at, pair + kept_apart(*d, *c));
   }
 
   void partners(const node_entry& device, const role_entry& drafter) {

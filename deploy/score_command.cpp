@@ -31,10 +31,6 @@ std::vector<token_id> read_tokens(const options& o, const local_model& model) {
   return tok.encode(text, {true, o.parse_special});
 }
 
-text_scores score_in(const options& o, const local_model& model, const std::vector<token_id>& ids, dtype weights) {
-  return score(*model.load(ids.size(), weights), ids, o.top_k);
-}
-
 json::object to_json(const scored_position& p) {
   json::object out{{"id", p.id}};
   if (!p.scored)
@@ -93,10 +89,10 @@ void run(const options& o) {
     local_model model(o.local);
     auto ids = read_tokens(o, model);
     model.check_prompt(ids, 0);
-    auto s = score_in(o, model, ids, model.weights());
+    auto s = score(*model.load(ids.size()), ids, o.top_k);
     std::optional<score_difference> d;
     if (!o.against.empty())
-      d = compare(s, score_in(o, model, ids, dtype_named(o.against)));
+      d = compare(s, score(*model.load(ids.size(), dtype_named(o.against)), ids, o.top_k));
     o.as_json ? print_json(o, s, d) : print_table(o, model, s, d);
   });
 }

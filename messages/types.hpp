@@ -262,7 +262,9 @@ struct kv_slice {
   std::uint32_t stage = 0;  ///< of the shard
   std::uint32_t layer = 0;
   std::uint64_t base = 0;   ///< absolute position of the first row
-  tensor rows;              ///< [count, 2 * kv heads * head size], a row's keys before its values
+  /// [count, 2 * kv heads * head size], a row's keys before its values; in i8_rows each of a row's heads is a row with
+  /// a scale of its own, [count * 2 * kv heads, head size].
+  tensor rows;
 };
 
 /// A sketch of an answer (PICE): points that expanders turn into text, in the answer's order.

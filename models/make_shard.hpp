@@ -6,10 +6,11 @@
 #include "models/progress.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace virga::models {
 
-/// Dtype of a shard's KV beside weights of this one.
+/// Dtype of a shard's KV beside weights of this one, where nobody asked for another.
 inline dtype kv_type(dtype weights) { return weights == dtype::int8 || weights == dtype::int4 ? dtype::bf16 : weights; }
 
 struct shard_options {
@@ -22,10 +23,15 @@ struct shard_options {
   /// Of the torch shard: libtorch's own operators for everything, int8 and int4 widened to f32. The oracle of our kernels, and what
   /// f32 and bf16 run on where the CPU has nothing better than plain ones.
   bool libtorch_only = false;
+  /// Of the torch shard below f32 rows: keys and values in f32, bf16 or i8_rows (bytes, with an f32 scale for each
+  /// position's key and value in each head; our kernels only). None: as kv_type() says.
+  std::optional<dtype> kv{};
 };
 
+inline dtype kv_type(const shard_options& o) { return o.kv.value_or(kv_type(o.compute)); }
+
 /// @throws bad_model when the folder does not hold the stages, the adapter belongs to another model or its layers end elsewhere, or
-/// the maker cannot compute in `compute` (both makers)
+/// the maker cannot compute in `compute` or keep `kv` (both makers)
 ///
 /// Plain C++ in f64 or f32, every output summed in an order fixed by its own row and keys: bit-identical over cuts, chunks, truncation
 /// and ragged batches. The oracle, and the shard of the simulation.

@@ -110,7 +110,8 @@ memory_need need_of(const hf::model_folder& folder, const shard_options& options
 }
 
 std::uint64_t kv_bytes_per_token(const hf::model_config& c, dtype t) {
-  return std::uint64_t{2} * c.num_key_value_heads * c.head_dim * c.num_hidden_layers * size_of(t);
+  const auto head = c.head_dim * size_of(t) + (t == dtype::i8_rows ? sizeof(float) : 0);
+  return std::uint64_t{2} * c.num_key_value_heads * head * c.num_hidden_layers;
 }
 
 std::uint64_t free_memory(const fs::path& root) {

@@ -19,7 +19,7 @@ struct memory_need {
 
 memory_need need_of(const hf::model_folder& folder, const shard_options& options, std::uint32_t rows);
 
-/// KV bytes of one position, all layers. @param t dtype of the KV (kv_type())
+/// KV bytes of one position, all layers, scales included. @param t dtype of the KV (kv_type())
 std::uint64_t kv_bytes_per_token(const hf::model_config& c, dtype t);
 
 /// Bytes that this process may still take: MemAvailable, or less where a control group (v2 or v1) says so. File pages of

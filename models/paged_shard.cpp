@@ -1,6 +1,5 @@
 #include "models/paged_shard.hpp"
 
-#include "models/defaults.hpp"
 #include "models/hf/parts.hpp"
 #include "models/sampler.hpp"
 #include "models/wire_rows.hpp"
@@ -16,7 +15,7 @@ shard_info make_info(const hf::model_folder& folder, const shard_options& option
   auto& c = folder.config();
   auto rows = options.compute == dtype::f64 ? dtype::f64 : dtype::f32;
   return {stages_for(folder, options), c.num_hidden_layers, c.hidden_size, c.vocab_size, c.max_position_embeddings,
-          rows, options.compute, folder.digest(), kv_type(options.compute)};
+          rows, options.compute, folder.digest(), kv_type(options)};
 }
 
 std::uint32_t lanes_of(const stage& s) {
@@ -42,9 +41,7 @@ std::vector<stage> with_adapter(std::vector<stage> stages, const hf::model_folde
   return stages;
 }
 
-std::uint64_t page_bytes(const hf::model_config& c, dtype compute) {
-  return std::uint64_t{2} * c.num_key_value_heads * c.head_dim * defaults::kv_page_positions * size_of(compute);
-}
+kernels::page_layout layout_of(const hf::model_config& c, dtype kv) { return {kv, c.num_key_value_heads, c.head_dim}; }
 
 } // namespace
 
@@ -59,8 +56,8 @@ std::vector<stage> stages_for(const hf::model_folder& folder, const shard_option
 }
 
 paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
-    : info_(make_info(folder, options)), kv_row_(2 * folder.config().num_key_value_heads * folder.config().head_dim), lane_begin_(lane_starts(info_.stages)),
-      kv_(lane_begin_.back(), page_bytes(folder.config(), info_.kv), options.kv_bytes) {}
+    : info_(make_info(folder, options)), layout_(layout_of(folder.config(), info_.kv)),
+      lane_begin_(lane_starts(info_.stages)), kv_(lane_begin_.back(), layout_.bytes(), options.kv_bytes) {}
 
 std::string shape_text(const tensor& t) {
   return std::string(to_string(t.type)) + " [" + std::to_string(t.rows) + ", " + std::to_string(t.cols) + "] in "

@@ -2,6 +2,7 @@
 // arithmetic and the bytes. Private to models/.
 #pragma once
 
+#include "models/kernels/kernels.hpp"
 #include "models/kv.hpp"
 #include "models/make_shard.hpp"
 
@@ -23,7 +24,8 @@ public:
   void close(sequence seq) final { kv_.close(seq); }
   std::uint64_t length(sequence seq, std::uint32_t stage_index) const final;
   tensor kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first, std::uint32_t count) const final;
-  std::vector<kv_slice> export_kv(sequence seq, std::uint32_t stage_index, std::uint64_t first, std::uint32_t count) const final;
+  std::vector<kv_slice> export_kv(sequence seq, std::uint32_t stage_index, std::uint64_t first,
+                                  std::uint32_t count) const final;
   void import_kv(sequence seq, std::span<const kv_slice> slices) final;
   std::vector<segment_result> step(std::span<const segment> batch) final;
   std::uint64_t kv_bytes() const final { return kv_.bytes(); }
@@ -39,10 +41,14 @@ protected:
   /// Copies the first positions of a page. `to` may be a page never seen before.
   virtual void copy_page(const page_copy& copy) = 0;
 
-  /// Keys and values of the positions [first, first + count) of a page: [count][2 * kv heads * head size] in info().kv, as in kv_slice.
-  virtual void read_kv(page_id page, std::uint32_t first, std::uint32_t count, std::byte* to) const = 0;
+  /// Keys and values of the positions [first, first + count) of a page: [count][2 * kv heads][head size] in info().kv,
+  /// and of i8_rows their scales, [count][2 * kv heads].
+  virtual void read_kv(page_id page, std::uint32_t first, std::uint32_t count, std::byte* to, float* scales) const = 0;
   /// The other way. `page` may be one never seen before.
-  virtual void write_kv(page_id page, std::uint32_t first, std::uint32_t count, const std::byte* from) = 0;
+  virtual void write_kv(page_id page, std::uint32_t first, std::uint32_t count, const std::byte* from,
+                        const float* scales) = 0;
+
+  const kernels::page_layout& layout() const { return layout_; }
 
   /// Lanes of the stages [0, stage_index): the first lane of that stage.
   std::uint32_t first_lane(std::uint32_t stage_index) const { return lane_begin_[stage_index]; }
@@ -55,6 +61,11 @@ protected:
 
 private:
   std::uint32_t lane_of(std::uint32_t stage_index, std::uint32_t layer) const;
+  std::uint32_t heads_kept() const { return 2 * layout_.heads; }
+  tensor kept_shape(std::uint32_t count) const;
+  std::uint32_t positions_in(const tensor& kept) const;
+  template <class Byte>
+  auto parts_of(Byte* kept, std::uint32_t count, std::uint32_t position) const;
   tensor kept_rows(sequence seq, std::uint32_t lane, std::uint64_t first, std::uint32_t count) const;
   std::vector<kv_growth> growths_of(sequence seq, std::span<const kv_slice> slices) const;
   void check(const kv_slice& s) const;
@@ -64,7 +75,7 @@ private:
   void check_wants(const segment& s) const;
 
   shard_info info_;
-  std::uint32_t kv_row_ = 0;  ///< elements of a position's keys and values in one lane
+  kernels::page_layout layout_;
   std::vector<std::uint32_t> lane_begin_;  ///< one more entry than stages
   kv_table kv_;
 };

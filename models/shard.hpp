@@ -148,19 +148,21 @@ public:
   virtual std::uint64_t length(sequence seq, std::uint32_t stage_index) const = 0;
 
   /// Keys and values of the positions [first, first + count) in decoder layer `layer` of a stage, counted from 0:
-  /// [count, 2 * kv heads * head size] in shard_info::compute, as in kv_slice.
+  /// [count, 2 * kv heads * head size] in shard_info::compute, a row's keys before its values.
   /// @throws stale_position when the layer holds fewer; bad_segment for what is not there, or a shard that keeps none
   virtual tensor kv_rows(sequence seq, std::uint32_t stage_index, std::uint32_t layer, std::uint64_t first, std::uint32_t count) const;
 
-  /// The positions [first, first + count) of every layer of a stage, bit for bit as they are kept: a slice for each layer, its rows in
-  /// shard_info::kv. For migration.
+  /// The positions [first, first + count) of every layer of a stage, bit for bit as they are kept: a slice for each
+  /// layer, its rows in shard_info::kv. For migration.
   /// @throws as kv_rows
-  virtual std::vector<kv_slice> export_kv(sequence seq, std::uint32_t stage_index, std::uint64_t first, std::uint32_t count) const;
+  virtual std::vector<kv_slice> export_kv(sequence seq, std::uint32_t stage_index, std::uint64_t first,
+                                          std::uint32_t count) const;
 
-  /// Appends what export_kv() of a shard with the same weights and stages gave: the sequence goes on as if those positions had run here.
+  /// Appends what export_kv() of a shard with the same weights and stages gave: the sequence goes on as if those
+  /// positions had run here.
   /// @param slices of one stage or more, in any order; of each stage all layers, from its length on, equally long
-  /// @throws stale_position, out_of_pages; bad_segment for slices that do not fit or are not finite, or a shard that keeps none;
-  /// nothing was changed
+  /// @throws stale_position, out_of_pages; bad_segment for slices that do not fit or are not finite, or a shard that
+  /// keeps none; nothing was changed
   virtual void import_kv(sequence seq, std::span<const kv_slice> slices);
 
   /// Runs one ragged batch. At most one segment per sequence.
@@ -175,7 +177,8 @@ public:
   /// KV bytes that `positions` more positions of one sequence cost over all stages held.
   virtual std::uint64_t kv_bytes_for(std::uint64_t positions) const = 0;
 
-  /// KV bytes that closing all of these would give back: of pages that no other sequence sees. Unknown ones count nothing.
+  /// KV bytes that closing all of these would give back: of pages that no other sequence sees. Unknown ones count
+  /// nothing.
   virtual std::uint64_t kv_bytes_held_by(std::span<const sequence> these) const = 0;
 };
 

@@ -14,7 +14,8 @@ inline constexpr std::uint32_t patience_steps = 8;
 /// Milliseconds that a call beyond engine_config::waiting is told to wait (detail of ec::queue_full): a few steps.
 inline constexpr std::uint64_t retry_ms = 100;
 
-/// Texts that a prefix cache holds; more: the one unused for longest goes. KV memory bounds them first, this bounds their tokens.
+/// Texts that a prefix cache holds; more: the one unused for longest goes. KV memory bounds them first, this bounds
+/// their tokens.
 inline constexpr std::uint32_t prefix_texts = 256;
 
 } // namespace virga::engine_defaults

@@ -1,6 +1,7 @@
-// actors/engine/prefix_cache.hpp: beginnings of texts whose keys and values a shard still holds, so that the next prompt that
-// begins the same need not compute them again. A plain class over sequences of one shard; forks share pages, so a beginning that
-// many texts have lies in memory once. Compare vLLM's automatic prefix caching; here whole positions are shared, not blocks alone.
+// actors/engine/prefix_cache.hpp: beginnings of texts whose keys and values a shard still holds, so that the next
+// prompt that begins the same need not compute them again. A plain class over sequences of one shard; forks share
+// pages, so a beginning that many texts have lies in memory once. Compare vLLM's automatic prefix caching; here whole
+// positions are shared, not blocks alone.
 #pragma once
 
 #include "models/shard.hpp"
@@ -41,8 +42,8 @@ public:
   /// That text is of use now: it is given up last.
   void touch(std::span<const token_id> text);
 
-  /// Takes over a sequence that holds exactly these positions in every stage. It is closed when it is not worth keeping; a held text
-  /// that is its beginning goes.
+  /// Takes over a sequence that holds exactly these positions in every stage. It is closed when it is not worth
+  /// keeping; a held text that is its beginning goes.
   void keep(models::sequence seq, std::vector<token_id> text);
 
   /// Long enough, and no held text begins with it.

@@ -63,7 +63,8 @@ std::vector<result> shard_runner::step(std::vector<models::segment>& batch) {
 }
 
 /// Held texts are given up before a step is refused for its memory.
-caf::expected<std::vector<models::segment_result>> shard_runner::make_room_and_step(const std::vector<models::segment>& batch) {
+caf::expected<std::vector<models::segment_result>> shard_runner::make_room_and_step(
+  const std::vector<models::segment>& batch) {
   for (;;) {
     auto results = guarded([&] { return shard_->step(batch); });
     if (results || results.error() != ec::out_of_pages || !prefixes_.evict())
@@ -71,7 +72,8 @@ caf::expected<std::vector<models::segment_result>> shard_runner::make_room_and_s
   }
 }
 
-/// Finds or opens the sequence, brings it to the segment's base and takes from the segment what a held text already has.
+/// Finds or opens the sequence, brings it to the segment's base and takes from the segment what a held text already
+/// has.
 std::optional<result> shard_runner::prepare(keyed_segment& work) {
   auto& seg = work.seg;
   if (seg.last_stage >= info().stages.size() || seg.first_stage > seg.last_stage)

@@ -73,7 +73,7 @@ private:
 
   struct history {
     models::sequence seq{};
-    bool known = false;            ///< every segment went from the embedding through all stages: `text` is what it holds
+    bool known = false;  ///< every segment went from the embedding through all stages: `text` is what it holds
     std::vector<token_id> text{};  ///< only while a prefix cache wants to know it
   };
   using name_map = std::map<sequence_key, history>;

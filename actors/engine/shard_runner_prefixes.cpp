@@ -1,4 +1,5 @@
-// What a shard_runner does for its prefix cache: knows what its sequences hold, and takes from a segment what a held text has.
+// What a shard_runner does for its prefix cache: knows what its sequences hold, and takes from a segment what a held
+// text has.
 #include "actors/engine/defaults.hpp"
 #include "actors/engine/shard_runner.hpp"
 #include "actors/guarded.hpp"
@@ -26,7 +27,8 @@ bool shard_runner::passes_all(const models::segment& seg) const {
 
 /// A piece of a prompt, of which something may be known; no decoding.
 bool shard_runner::worth_asking(const history& h, const models::segment& seg) const {
-  return h.known && h.text.size() >= seg.base && passes_all(seg) && seg.tokens.size() >= least_saved() && !wants_all_rows(seg.want);
+  return h.known && h.text.size() >= seg.base && passes_all(seg) && seg.tokens.size() >= least_saved()
+      && !wants_all_rows(seg.want);
 }
 
 /// Tokens of a segment that are worth a fork.
@@ -72,8 +74,8 @@ bool shard_runner::reuse(history& h, models::segment& seg) {
   return seg.tokens.empty();
 }
 
-/// A segment has run. A piece of a prompt is held from now on, in whole multiples of what is worth it: the sequence that goes on
-/// behind them copies no page.
+/// A segment has run. A piece of a prompt is held from now on, in whole multiples of what is worth it: the sequence
+/// that goes on behind them copies no page.
 void shard_runner::ran(const sequence_key& key, const models::segment& seg) {
   auto& h = names_.at(key);
   if (!h.known)
@@ -81,7 +83,8 @@ void shard_runner::ran(const sequence_key& key, const models::segment& seg) {
   h.text.insert(h.text.end(), seg.tokens.begin(), seg.tokens.end());
   if (seg.tokens.size() < least_saved())
     return;
-  std::vector<token_id> text(h.text.begin(), h.text.end() - static_cast<std::ptrdiff_t>(h.text.size() % prefixes_.least()));
+  std::vector<token_id> text(h.text.begin(),
+                             h.text.end() - static_cast<std::ptrdiff_t>(h.text.size() % prefixes_.least()));
   if (prefixes_.worth_keeping(text))
     if (auto forked = guarded([&] { return shard_->fork(h.seq, text.size()); }))
       prefixes_.keep(*forked, std::move(text));

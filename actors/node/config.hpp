@@ -35,7 +35,8 @@ struct engine_config {
   std::uint32_t batch_rows = 2048;                         ///< rows of one step at most
   std::uint32_t prefill_rows = 512;                        ///< of these, prefill rows of one sequence at most
   std::uint32_t waiting = 1024;                            ///< calls that may wait; more: ec::queue_full
-  /// A prompt's beginning of so many positions that the engine has seen is not computed again (a page: nothing is copied); 0: it is.
+  /// A prompt's beginning of so many positions that the engine has seen is not computed again (a page: nothing is
+  /// copied); 0: it is.
   std::uint32_t prefix_positions = models::defaults::kv_page_positions;
   /// Virtual time that a step of so many rows is charged; empty in production (a step costs what it costs).
   std::function<caf::timespan(std::uint64_t rows)> charge;

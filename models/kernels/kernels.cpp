@@ -23,6 +23,17 @@ std::uint64_t value_bytes(const packed_shape& s, std::uint32_t rows) {
 
 } // namespace
 
+head_place page_layout::place(std::uint32_t head) const {
+  const std::uint64_t one = dim * page_positions * size_of(type), scale = page_positions * sizeof(float),
+                      side = heads * one;
+  return {head * one, side + head * one, 2 * side + head * scale, 2 * side + (heads + head) * scale};
+}
+
+std::uint64_t page_layout::bytes() const {
+  return type == dtype::i8_rows ? place(0).key_scales + std::uint64_t{2} * heads * page_positions * sizeof(float)
+                                : place(heads).values;
+}
+
 std::uint64_t prepared_bytes(const packed_shape& s, std::uint32_t rows) {
   if (s.type == dtype::f32)
     return 0;

@@ -33,16 +33,31 @@ prepared_rows places(const packed_shape& shape, std::uint32_t rows, void* room);
 /// Positions of a page of KV; that of models/defaults.hpp.
 inline constexpr std::uint32_t page_positions = 64;
 
-/// Queries of one position that share a head of keys and values. In a page, [head][dim][64 positions] are keys and
-/// [head][64 positions][dim] values.
+/// Where one head's keys and values begin in a page, in bytes.
+struct head_place {
+  std::uint64_t keys = 0, values = 0;
+  std::uint64_t key_scales = 0, value_scales = 0;  ///< f32, one for each position; of i8_rows
+};
+
+/// A page: keys as [head][dim][64 positions], then values as [head][64 positions][dim], in f32, bf16 or signed bytes
+/// (i8_rows); behind bytes their scales, [head][64 positions] of keys and of values.
+struct page_layout {
+  dtype type = dtype::f32;
+  std::uint32_t heads = 0, dim = 0;
+
+  head_place place(std::uint32_t head) const;
+  std::uint64_t bytes() const;
+};
+
+/// Queries of one position that share a head of keys and values.
 struct attention_task {
   const float* q = nullptr;  ///< [queries][dim]
   float* out = nullptr;      ///< [queries][dim]
   std::uint32_t queries = 0, dim = 0;
   float scale = 1;                                 ///< of scores
   const void* const* pages = nullptr;              ///< of the whole history
-  bool bf16 = false;                               ///< what pages hold; else f32
-  std::uint64_t key_offset = 0, value_offset = 0;  ///< of this head in a page, in numbers
+  dtype type = dtype::f32;                         ///< of what pages hold
+  head_place at;
   std::uint64_t begin = 0, end = 0;                ///< positions seen
   float* scores = nullptr;                         ///< room: 7 rows of `scores_stride`
   std::uint64_t scores_stride = 0;                 ///< a number for each position of the pages seen
@@ -79,9 +94,10 @@ struct kernel_set {
   /// silu(gate) * up
   void (*swiglu)(const float* gate, const float* up, std::uint32_t n, float* out) = nullptr;
 
-  /// One head's key and value, into a page's, at `position` of the page.
-  void (*keep)(const float* k, const float* v, std::uint32_t dim, bool bf16, std::uint32_t position, void* keys,
-               void* values) = nullptr;
+  /// One head's key and value, into their place in a page, at `position` of the page. As bytes, the largest number of
+  /// each is 127 steps; NaN and infinity make its scale NaN.
+  void (*keep)(const float* k, const float* v, std::uint32_t dim, dtype type, std::uint32_t position, void* page,
+               const head_place& at) = nullptr;
 
   /// Softmax over the positions seen. NaN in what is seen stays visible; what is not seen is not read, or not used.
   void (*attend)(const attention_task& task) = nullptr;

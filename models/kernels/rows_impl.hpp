@@ -130,15 +130,35 @@ struct row_work {
     __builtin_memcpy(&x, &bits, sizeof x);
     return x;
   }
+  static float number(const std::int8_t* p) { return *p; }
   static vf numbers(const float* p) { return load(p); }
   static vf numbers(const std::uint16_t* p) { return Isa::bf16s(p); }
+  static vf numbers(const std::int8_t* p) { return Isa::signed_bytes(p); }
   static void put(float* p, float x) { *p = x; }
   static void put(std::uint16_t* p, float x) { *p = tiles<Isa>::bf16(x); }
 
+  /// Signed bytes have a scale for each position.
+  template <class Number>
+  static constexpr bool scaled = sizeof(Number) == 1;
+
+  template <class Number>
+  static const Number* in(const void* page, std::uint64_t offset) {
+    return reinterpret_cast<const Number*>(static_cast<const std::byte*>(page) + offset);
+  }
+  template <class Number>
+  static const Number* keys_of(const attention_task& t, std::uint64_t page) {
+    return in<Number>(t.pages[page], t.at.keys);
+  }
+  template <class Number>
+  static const Number* values_of(const attention_task& t, std::uint64_t page) {
+    return in<Number>(t.pages[page], t.at.values);
+  }
+
   /// Scores of Rows queries with one page's keys. @param next what is read behind them, as many numbers
   template <class Number, int Rows>
-  static void score_page(const float* q, std::uint32_t dim, const Number* keys, const Number* next, float scale,
-                         float* to, std::uint64_t to_stride) {
+  static void score_page(const attention_task& t, const float* q, std::uint64_t page, const Number* next, float* to) {
+    const auto dim = t.dim;
+    const auto* keys = keys_of<Number>(t, page);
     for (std::uint32_t first = 0; first < page_positions; first += 2 * lanes) {
       vf sum[Rows][2];
 #pragma GCC unroll 8
@@ -156,10 +176,15 @@ struct row_work {
           sum[r][1] += b * x;
         }
       }
+      vf a = vf{} + t.scale, b = a;
+      if constexpr (scaled<Number>) {
+        a *= load(in<float>(t.pages[page], t.at.key_scales) + first);
+        b *= load(in<float>(t.pages[page], t.at.key_scales) + first + lanes);
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        store(to + static_cast<std::uint64_t>(r) * to_stride + first, sum[r][0] * scale);
-        store(to + static_cast<std::uint64_t>(r) * to_stride + first + lanes, sum[r][1] * scale);
+        store(to + static_cast<std::uint64_t>(r) * t.scores_stride + first, sum[r][0] * a);
+        store(to + static_cast<std::uint64_t>(r) * t.scores_stride + first + lanes, sum[r][1] * b);
       }
     }
   }
@@ -192,15 +217,6 @@ struct row_work {
     for (std::uint64_t i = begin / lanes * lanes; i < end; i += lanes)
       sum += load(scores + i);
     return 1 / sum_of(sum);
-  }
-
-  template <class Number>
-  static const Number* keys_of(const attention_task& t, std::uint64_t page) {
-    return static_cast<const Number*>(t.pages[page]) + t.key_offset;
-  }
-  template <class Number>
-  static const Number* values_of(const attention_task& t, std::uint64_t page) {
-    return static_cast<const Number*>(t.pages[page]) + t.value_offset;
   }
 
   /// out[r][offset .. offset + Vectors * lanes) of Rows rows: sums over all positions.
@@ -257,8 +273,7 @@ struct row_work {
         for (auto p = t.begin; p < t.end; ++p)
           sum +=
               scores[static_cast<std::uint64_t>(r) * t.scores_stride + (p - t.begin / page_positions * page_positions)]
-              * number(static_cast<const Number*>(t.pages[p / page_positions]) + t.value_offset
-                       + p % page_positions * t.dim + d);
+              * number(values_of<Number>(t, p / page_positions) + p % page_positions * t.dim + d);
         out[static_cast<std::uint32_t>(r) * t.dim + d] = sum * factors[r];
       }
   }
@@ -267,14 +282,27 @@ struct row_work {
   static void attend_rows(const attention_task& t, const float* q, float* out) {
     const auto first = t.begin / page_positions, last = (t.end + page_positions - 1) / page_positions;
     for (auto p = first; p < last; ++p)
-      score_page<Number, Rows>(q, t.dim, keys_of<Number>(t, p),
-                               p + 1 < last ? keys_of<Number>(t, p + 1) : values_of<Number>(t, first), t.scale,
-                               t.scores + (p - first) * page_positions, t.scores_stride);
+      score_page<Number, Rows>(t, q, p, p + 1 < last ? keys_of<Number>(t, p + 1) : values_of<Number>(t, first),
+                               t.scores + (p - first) * page_positions);
     float factors[Rows];
     for (int r = 0; r < Rows; ++r)
       factors[r] = softmax(t.scores + static_cast<std::uint64_t>(r) * t.scores_stride, t.begin - first * page_positions,
                            t.end - first * page_positions, (last - first) * page_positions);
+    if constexpr (scaled<Number>)
+      for (int r = 0; r < Rows; ++r)
+        weigh(t, t.scores + static_cast<std::uint64_t>(r) * t.scores_stride);
     mix_all<Number, Rows>(t, t.scores, factors, out);
+  }
+
+  /// Takes the scales of values into the probabilities.
+  static void weigh(const attention_task& t, float* scores) {
+    const auto first = t.begin / page_positions * page_positions;
+    for (auto p = t.begin; p < t.end;) {
+      const auto* scales = in<float>(t.pages[p / page_positions], t.at.value_scales);
+      const auto page = p / page_positions * page_positions;
+      for (const auto end = page + page_positions < t.end ? page + page_positions : t.end; p < end; ++p)
+        scores[p - first] *= scales[p - page];
+    }
   }
 
   template <class Number>
@@ -300,23 +328,56 @@ struct row_work {
     }
   }
 
-  static void attend(const attention_task& t) { t.bf16 ? attend_in<std::uint16_t>(t) : attend_in<float>(t); }
+  static void attend(const attention_task& t) {
+    t.type == dtype::i8_rows ? attend_in<std::int8_t>(t)
+    : t.type == dtype::bf16  ? attend_in<std::uint16_t>(t)
+                             : attend_in<float>(t);
+  }
 
   template <class Number>
-  static void keep_in(const float* k, const float* v, std::uint32_t dim, std::uint32_t position, Number* keys,
-                      Number* values) {
+  static Number* into(void* page, std::uint64_t offset) {
+    return reinterpret_cast<Number*>(static_cast<std::byte*>(page) + offset);
+  }
+
+  template <class Number>
+  static void keep_in(const float* k, const float* v, std::uint32_t dim, std::uint32_t position, void* page,
+                      const head_place& at) {
+    auto *keys = into<Number>(page, at.keys) + position, *values = into<Number>(page, at.values) + position * dim;
     for (std::uint32_t d = 0; d < dim; ++d) {
-      put(keys + d * page_positions + position, k[d]);
-      put(values + position * dim + d, v[d]);
+      put(keys + d * page_positions, k[d]);
+      put(values + d, v[d]);
     }
   }
 
-  static void keep(const float* k, const float* v, std::uint32_t dim, bool as_bf16, std::uint32_t position, void* keys,
-                   void* values) {
-    if (as_bf16)
-      keep_in(k, v, dim, position, static_cast<std::uint16_t*>(keys), static_cast<std::uint16_t*>(values));
-    else
-      keep_in(k, v, dim, position, static_cast<float*>(keys), static_cast<float*>(values));
+  /// To the nearest step. @returns the scale
+  static float keep_bytes(const float* x, std::uint32_t dim, std::int8_t* to, std::uint32_t stride) {
+    constexpr float shift = 0x1.8p23f;
+    float most = 0, wrong = 0;
+    for (std::uint32_t d = 0; d < dim; ++d) {
+      const float size = x[d] < 0 ? -x[d] : x[d];
+      most = size > most ? size : most;
+      wrong += x[d] * 0.f;  // NaN from NaN and infinity
+    }
+    const float steps = most > 0x1p-100f ? 127 / most : 0;
+    for (std::uint32_t d = 0; d < dim; ++d) {
+      const float shifted = x[d] * steps + shift;
+      std::uint32_t bits;
+      __builtin_memcpy(&bits, &shifted, sizeof bits);
+      to[std::uint64_t{d} * stride] = static_cast<std::int8_t>(bits - 0x4b400000u);
+    }
+    return most / 127 + wrong;
+  }
+
+  static void keep(const float* k, const float* v, std::uint32_t dim, dtype type, std::uint32_t position, void* page,
+                   const head_place& at) {
+    if (type == dtype::bf16)
+      return keep_in<std::uint16_t>(k, v, dim, position, page, at);
+    if (type != dtype::i8_rows)
+      return keep_in<float>(k, v, dim, position, page, at);
+    into<float>(page, at.key_scales)[position] =
+        keep_bytes(k, dim, into<std::int8_t>(page, at.keys) + position, page_positions);
+    into<float>(page, at.value_scales)[position] =
+        keep_bytes(v, dim, into<std::int8_t>(page, at.values) + position * dim, 1);
   }
 };
 

@@ -9,6 +9,7 @@
 //   std::int32_t largest(vi), total(vi)     of all lanes
 //   vf halves(const void*)                  the next `lanes` f16
 //   vf bf16s(const std::uint16_t*)          the next `lanes` bf16
+//   vf signed_bytes(const std::int8_t*)     the next `lanes` bytes
 #pragma once
 
 #include "models/kernels/kernels.hpp"

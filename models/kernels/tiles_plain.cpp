@@ -33,6 +33,7 @@ struct isa {
       sum += v[i];
     return sum;
   }
+  static vf signed_bytes(const std::int8_t* p) { return vf{1.f * p[0], 1.f * p[1], 1.f * p[2], 1.f * p[3]}; }
   static vf bf16s(const std::uint16_t* p) { return (vf)(vi{p[0], p[1], p[2], p[3]} << 16); }
 
   /// As models/small_floats.hpp; infinity and NaN do not occur, a weight is finite.

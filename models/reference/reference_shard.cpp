@@ -130,7 +130,7 @@ private:
     std::copy_n(page(c.from), shape_.page_reals(), to);
   }
 
-  void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to) const override {
+  void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to, float*) const override {
     rows<Real> row(2 * shape_.kv_heads * shape_.dim);
     for (auto i = first; i < first + count; ++i, to += row.size() * sizeof(Real)) {
       reference::load(pages_[id].get(), i, row.data(), row.data() + row.size() / 2, shape_);
@@ -138,7 +138,7 @@ private:
     }
   }
 
-  void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from) override {
+  void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from, const float*) override {
     rows<Real> row(2 * shape_.kv_heads * shape_.dim);
     for (auto i = first; i < first + count; ++i, from += row.size() * sizeof(Real)) {
       std::memcpy(row.data(), from, row.size() * sizeof(Real));
@@ -160,6 +160,10 @@ private:
 std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options) {
   if (options.compute != dtype::f64 && options.compute != dtype::f32)
     throw bad_model("the reference shard computes in f64 or f32, not in " + std::string(to_string(options.compute))
+                    + "; the torch shard can do that");
+  if (kv_type(options) != options.compute)
+    throw bad_model("the reference shard keeps keys and values in " + std::string(to_string(options.compute))
+                    + ", as it computes, not in " + std::string(to_string(kv_type(options)))
                     + "; the torch shard can do that");
   if (options.compute == dtype::f64)
     return std::make_unique<reference_shard<double>>(folder, options);

@@ -34,13 +34,23 @@ kernels::prepared_rows factor::from(std::uint32_t row) const {
   return p;
 }
 
+namespace {
+
+dtype kept_as(at::ScalarType t) {
+  return t == at::kByte ? dtype::i8_rows : t == at::kBFloat16 ? dtype::bf16 : dtype::f32;
+}
+
+} // namespace
+
 layer_call::layer_call(at::Tensor& rows_of_x, at::TensorList weights, at::IntArrayRef n, double epsilon,
                        const at::Tensor& rows, const at::Tensor& turns, at::TensorList histories)
     : k(kernels::best_kernels()), w(weights), type(static_cast<dtype>(n[0])), heads(n[1]), kv_heads(n[2]), dim(n[3]),
       mlp(n[4]), hidden(rows_of_x.size(1)), count(static_cast<std::uint32_t>(rows_of_x.size(0))),
       eps(static_cast<float>(epsilon)), x(rows_of_x.mutable_data_ptr<float>()),
       places(rows.const_data_ptr<std::int64_t>()), cos(turns.const_data_ptr<float>()),
-      sin(cos + rows_of_x.size(0) * dim / 2), bf16(histories.front().scalar_type() == at::kBFloat16),
+      sin(cos + rows_of_x.size(0) * dim / 2), layout{kept_as(histories.front().scalar_type()),
+                                                     static_cast<std::uint32_t>(kv_heads),
+                                                     static_cast<std::uint32_t>(dim)},
       pages(histories) {}
 
 void layer_call::norm(layer_part weight, float* normed, factor& f) const {

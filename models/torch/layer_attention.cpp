@@ -58,15 +58,10 @@ void attention_half::keep(std::uint32_t r) {
   }
   auto position = c_.places[r * 3];
   auto index = static_cast<std::size_t>(c_.places[r * 3 + 2] + position / kernels::page_positions);
-  auto* page = static_cast<std::byte*>(pages_[index]);
-  auto at = [&](std::int64_t number) { return page + number * (c_.bf16 ? 2 : 4); };
   for (std::int64_t h = 0; h < c_.kv_heads; ++h)
-    c_.k.keep(y + (c_.heads + h) * c_.dim, y + (c_.heads + c_.kv_heads + h) * c_.dim, width(c_.dim), c_.bf16,
-              width(position % kernels::page_positions), at(key_offset(h)), at(value_offset(h)));
+    c_.k.keep(y + (c_.heads + h) * c_.dim, y + (c_.heads + c_.kv_heads + h) * c_.dim, width(c_.dim), c_.layout.type,
+              width(position % kernels::page_positions), pages_[index], c_.layout.place(width(h)));
 }
-
-std::int64_t attention_half::key_offset(std::int64_t head) const { return head * c_.dim * kernels::page_positions; }
-std::int64_t attention_half::value_offset(std::int64_t head) const { return key_offset(c_.kv_heads + head); }
 
 /// Every (row, head of keys) apart. Rows see different numbers of positions: each worker takes every so many-th.
 void attention_half::attend() {
@@ -87,9 +82,8 @@ void attention_half::attend_row(std::uint32_t r, std::int64_t head, float* score
   t.dim = width(c_.dim);
   t.scale = 1 / std::sqrt(static_cast<float>(c_.dim));
   t.pages = pages_ + c_.places[r * 3 + 2];
-  t.bf16 = c_.bf16;
-  t.key_offset = static_cast<std::uint64_t>(key_offset(head));
-  t.value_offset = static_cast<std::uint64_t>(value_offset(head));
+  t.type = c_.layout.type;
+  t.at = c_.layout.place(width(head));
   t.begin = static_cast<std::uint64_t>(c_.places[r * 3 + 1]);
   t.end = static_cast<std::uint64_t>(c_.places[r * 3]) + 1;
   t.scores = scores;

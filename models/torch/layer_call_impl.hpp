@@ -87,7 +87,7 @@ struct layer_call {
   float* x;
   const std::int64_t* places;  ///< [rows, 3]
   const float *cos, *sin;
-  bool bf16;  ///< what pages hold; else f32
+  kernels::page_layout layout;  ///< of pages
   at::TensorList pages;
 };
 
@@ -100,8 +100,6 @@ private:
   void keep(std::uint32_t r);
   void attend();
   void attend_row(std::uint32_t r, std::int64_t head, float* scores);
-  std::int64_t key_offset(std::int64_t head) const;
-  std::int64_t value_offset(std::int64_t head) const;
 
   const layer_call& c_;
   factor in_, out_;

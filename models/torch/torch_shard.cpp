@@ -41,7 +41,10 @@ public:
   torch_shard(const hf::model_folder& folder, const shard_options& options)
       : paged_shard(folder, options), config_(folder.config()),
         type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat),
-        stored_(info().kv == dtype::bf16 ? at::kBFloat16 : type_), weights_(types_for(options)), rotary_(config_) {
+        stored_(info().kv == dtype::bf16      ? at::kBFloat16
+                : info().kv == dtype::i8_rows ? at::kByte
+                                              : type_),
+        weights_(types_for(options)), rotary_(config_) {
     c10::InferenceMode guard;
     weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, weights_, bytes_of(folder, info().stages), options.progress);
     for (auto& s : info().stages)
@@ -183,6 +186,8 @@ private:
   const at::Tensor& page(page_id id) {
     if (pages_.size() <= id)
       pages_.resize(std::size_t{id} + 1);
+    if (!pages_[id].defined() && info().kv == dtype::i8_rows)
+      pages_[id] = at::empty({static_cast<std::int64_t>(layout().bytes())}, stored_);
     if (!pages_[id].defined())
       pages_[id] = at::empty({2, std::int64_t{config_.num_key_value_heads}, std::int64_t{defaults::kv_page_positions},
                               std::int64_t{config_.head_dim}}, stored_);
@@ -208,19 +213,48 @@ private:
   /// Keys and values of some positions of a page, as they lie there: [count, kv_heads, dim] each.
   std::pair<at::Tensor, at::Tensor> rows_of(const at::Tensor& p, std::int64_t first, std::int64_t count) const {
     auto keys = p.select(0, 0), values = p.select(0, 1);
-    auto by_position = weights_.packed ? keys.view({p.size(1), p.size(3), p.size(2)}).permute({2, 0, 1}) : keys.transpose(0, 1);
+    auto by_position =
+        weights_.packed ? keys.view({p.size(1), p.size(3), p.size(2)}).permute({2, 0, 1}) : keys.transpose(0, 1);
     return {by_position.narrow(0, first, count), values.transpose(0, 1).narrow(0, first, count)};
   }
 
-  void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to) const override {
+  /// Pages of bytes and their rows: takes each number, number(page, rows), and each scale, scale(page, rows), to its
+  /// place or back.
+  template <class Number, class Scale>
+  void each_byte(std::byte* page, std::uint32_t first, std::uint32_t count, const Number& number,
+                 const Scale& scale) const {
+    const auto dim = layout().dim, heads = layout().heads;
+    for (std::uint32_t h = 0; h < 2 * heads; ++h) {
+      const auto at = layout().place(h % heads);
+      const bool keys = h < heads;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const auto position = first + i, row = i * 2 * heads + h;
+        scale(reinterpret_cast<float*>(page + (keys ? at.key_scales : at.value_scales))[position], row);
+        for (std::uint32_t d = 0; d < dim; ++d)
+          number(page[keys ? at.keys + d * defaults::kv_page_positions + position : at.values + position * dim + d],
+                 row * dim + d);
+      }
+    }
+  }
+
+  void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to, float* scales) const override {
     c10::InferenceMode guard;
+    if (scales != nullptr)
+      return each_byte(static_cast<std::byte*>(pages_[id].mutable_data_ptr()), first, count,
+                       [&](std::byte& in_page, std::uint32_t i) { to[i] = in_page; },
+                       [&](float& in_page, std::uint32_t i) { scales[i] = in_page; });
     auto [keys, values] = rows_of(pages_[id], first, count);
     auto rows = at::stack({keys, values}, 1).cpu();
     std::memcpy(to, rows.const_data_ptr(), rows.nbytes());
   }
 
-  void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from) override {
+  void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from,
+                const float* scales) override {
     c10::InferenceMode guard;
+    if (scales != nullptr)
+      return each_byte(static_cast<std::byte*>(page(id).mutable_data_ptr()), first, count,
+                       [&](std::byte& in_page, std::uint32_t i) { in_page = from[i]; },
+                       [&](float& in_page, std::uint32_t i) { in_page = scales[i]; });
     auto [keys, values] = rows_of(page(id), first, count);
     auto rows = at::empty({std::int64_t{count}, 2, keys.size(1), keys.size(2)}, stored_);
     std::memcpy(rows.mutable_data_ptr(), from, rows.nbytes());
@@ -240,12 +274,26 @@ private:
   at::Tensor scratch_ = at::empty({0}, at::kByte);
 };
 
+void check_kv(const shard_options& options) {
+  const auto kv = kv_type(options);
+  const bool known =
+      options.compute == dtype::f64 ? kv == dtype::f64 : kv == dtype::f32 || kv == dtype::bf16 || kv == dtype::i8_rows;
+  if (!known)
+    throw bad_model(
+        "beside " + std::string(to_string(options.compute)) + " weights the torch shard keeps keys and values in "
+        + (options.compute == dtype::f64 ? "f64" : "f32, bf16 or bytes") + ", not in " + std::string(to_string(kv)));
+  if (kv == dtype::i8_rows && !types_for(options).packed)
+    throw bad_model("keys and values in bytes need our own kernels, which " + std::string(to_string(options.compute))
+                    + " weights do not run on here: keep them in bf16, or take int8 weights");
+}
+
 } // namespace
 
 std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options) {
   constexpr std::array known{dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4};
   if (std::ranges::find(known, options.compute) == known.end())
     throw bad_model("the torch shard computes in f64, f32, bf16, int8 or int4, not in " + std::string(to_string(options.compute)));
+  check_kv(options);
   return std::make_unique<torch_shard>(folder, options);
 }
 

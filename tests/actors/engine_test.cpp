@@ -429,7 +429,8 @@ TEST_CASE_METHOD(engine_sim, "a run never leaves the model's context", "[actors]
   CHECK(nothing.finish() == finish_reason::length);
 }
 
-TEST_CASE_METHOD(engine_sim, "a prompt that begins like an earlier one is computed from where they part", "[actors][engine]") {
+TEST_CASE_METHOD(engine_sim, "a prompt that begins like an earlier one is computed from where they part",
+                 "[actors][engine]") {
   config.prefill_rows = 70;
   start();
   auto again = prompt_of(0, 200), other = prompt_of(0, 200);

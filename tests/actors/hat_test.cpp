@@ -186,7 +186,9 @@ TEST_CASE("rows that the wire's dtype cannot hold end the answer with the cure",
       std::uint64_t kv_bytes() const override { return inner->kv_bytes(); }
       std::uint64_t kv_bytes_limit() const override { return inner->kv_bytes_limit(); }
       std::uint64_t kv_bytes_for(std::uint64_t n) const override { return inner->kv_bytes_for(n); }
-      std::uint64_t kv_bytes_held_by(std::span<const models::sequence> s) const override { return inner->kv_bytes_held_by(s); }
+      std::uint64_t kv_bytes_held_by(std::span<const models::sequence> s) const override {
+        return inner->kv_bytes_held_by(s);
+      }
       std::vector<models::segment_result> step(std::span<const models::segment> batch) override {
         auto out = inner->step(batch);
         for (auto& r : out)

@@ -31,7 +31,8 @@ struct cache_rig {
 
 /// The first error that a walk saw; "" for none.
 std::string failure_in(const prefix_walk::transcript& lines) {
-  const auto it = std::ranges::find_if(lines, [](auto& line) { return line.find(prefix_walk::error_prefix) != std::string::npos; });
+  const auto it =
+      std::ranges::find_if(lines, [](auto& line) { return line.find(prefix_walk::error_prefix) != std::string::npos; });
   return it == lines.end() ? "" : *it;
 }
 
@@ -49,9 +50,15 @@ TEST_CASE("the text that agrees for longest is found", "[actors][prefix]") {
   r.keep({1, 2, 3, 4, 5});
   r.keep({1, 2, 9, 9});
   r.keep({7, 7, 7});
-  for (auto& [text, length] : std::vector<std::pair<ids, std::uint64_t>>{
-         {{1, 2, 3, 4, 5, 6}, 5}, {{1, 2, 3, 4, 5}, 5}, {{1, 2, 3}, 3}, {{1, 2, 8}, 2}, {{1, 2, 9, 9, 9}, 4}, {{0}, 0}, {{8}, 0}, {{}, 0},
-         {{7, 7, 7, 7}, 3}}) {
+  for (auto& [text, length] : std::vector<std::pair<ids, std::uint64_t>>{{{1, 2, 3, 4, 5, 6}, 5},
+                                                                         {{1, 2, 3, 4, 5}, 5},
+                                                                         {{1, 2, 3}, 3},
+                                                                         {{1, 2, 8}, 2},
+                                                                         {{1, 2, 9, 9, 9}, 4},
+                                                                         {{0}, 0},
+                                                                         {{8}, 0},
+                                                                         {{}, 0},
+                                                                         {{7, 7, 7, 7}, 3}}) {
     const auto found = r.cache.longest(text);
     CHECK(found.length == length);
     if (length > 0)
@@ -132,8 +139,9 @@ TEST_CASE("what the reference shard says has the same bits with a prefix cache",
     if (seed % 4 < 2)
       o.kv_bytes = 4 * models::make_reference_shard(folder, o)->kv_bytes_for(220);  // just enough for those that run
     INFO(made.text() << " seed " << seed);
-    shard_runner without(models::make_reference_shard(folder, o)), with(models::make_reference_shard(folder, o), planted_bug::none, 64),
-      finely(models::make_reference_shard(folder, o), planted_bug::none, 5);
+    shard_runner without(models::make_reference_shard(folder, o)),
+        with(models::make_reference_shard(folder, o), planted_bug::none, 64),
+        finely(models::make_reference_shard(folder, o), planted_bug::none, 5);
     const auto expected = prefix_walk(without, seed).walk(120);
     CHECK(first_difference(prefix_walk(with, seed).walk(120), expected) == "");
     CHECK(first_difference(prefix_walk(finely, seed).walk(120), expected) == "");

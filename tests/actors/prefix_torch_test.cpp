@@ -16,8 +16,9 @@ TEST_CASE("what the torch shard says has the same bits with a prefix cache", "[a
     models::shard_options o;
     o.compute = type;
     INFO(made.text() << " seed " << seed);
-    shard_runner without(models::make_torch_shard(folder, o)), with(models::make_torch_shard(folder, o), planted_bug::none, 64),
-      finely(models::make_torch_shard(folder, o), planted_bug::none, 5);
+    shard_runner without(models::make_torch_shard(folder, o)),
+        with(models::make_torch_shard(folder, o), planted_bug::none, 64),
+        finely(models::make_torch_shard(folder, o), planted_bug::none, 5);
     const auto expected = prefix_walk(without, seed).walk(40);
     CHECK(first_difference(prefix_walk(with, seed).walk(40), expected) == "");
     CHECK(first_difference(prefix_walk(finely, seed).walk(40), expected) == "");

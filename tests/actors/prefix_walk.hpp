@@ -1,5 +1,5 @@
-// tests/actors/prefix_walk.hpp: random texts with common beginnings through a shard_runner: prompts in pieces, decoding, rollbacks,
-// branches, ends. What it sees must not depend on the runner's prefix cache.
+// tests/actors/prefix_walk.hpp: random texts with common beginnings through a shard_runner: prompts in pieces,
+// decoding, rollbacks, branches, ends. What it sees must not depend on the runner's prefix cache.
 #pragma once
 
 #include "actors/engine/shard_runner.hpp"
@@ -93,7 +93,8 @@ private:
   }
 
   bool parent_of_new(const live& l) const {
-    return std::ranges::any_of(live_, [&](auto& c) { return c.from && c.key.session == l.key.session && c.from->parent == l.key.branch; });
+    return std::ranges::any_of(
+        live_, [&](auto& c) { return c.from && c.key.session == l.key.session && c.from->parent == l.key.branch; });
   }
 
   void advance() {
@@ -136,7 +137,9 @@ private:
     for (auto it = live_.begin(); it != live_.end();) {
       const bool over = !parent_of_new(*it) && (it->failed || it->text.size() > it->prompt + 12 || below(40) == 0);
       if (over && !it->failed && below(2) == 0)
-        stems_[below(stems_.size())].assign(it->text.begin(), it->text.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(it->text.size(), 180)));
+        stems_[below(stems_.size())].assign(
+            it->text.begin(),
+            it->text.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(it->text.size(), 180)));
       if (over)
         runner_.close(it->key);
       it = over ? live_.erase(it) : std::next(it);

@@ -105,6 +105,28 @@ TEST_CASE("narrow weights agree with f32 on the shipped models", "[models][narro
   }
 }
 
+TEST_CASE("narrow keys and values agree with f32 on the shipped models", "[models][narrow]") {
+  auto name = GENERATE(as<std::string>{}, "edge-s", "edge-m", "cloud");
+  auto dir = fs::path(VIRGA_SOURCE_DIR) / "models/zoo" / name;
+  hf::model_folder folder(dir);
+  auto tok = load_tokenizer(dir);
+  auto f32 = make_torch_shard(folder, {});
+  const world::world w;
+  auto questions = world::make_questions(w, world::split::validation, 7, world::demo_mixture(), 60);
+  for (auto kv : {dtype::bf16, dtype::i8_rows}) {
+    auto other = make_torch_shard(folder, {.kv = kv});
+    CHECK(other->kv_bytes_for(1) < f32->kv_bytes_for(1));
+    comparison c;
+    for (auto& q : questions)
+      compare(c, *f32, *other, tok->encode(q.prompt + " " + q.answer));
+    print(name + " with KV of its own", kv, c);
+    CHECK(c.positions > 1000);
+    CHECK(c.flips + (c.f32_loss != c.narrow_loss) > 0);  // it is no f32
+    CHECK(c.agreement() > 0.97);
+    CHECK(std::abs(c.change()) < 0.05);
+  }
+}
+
 TEST_CASE("narrow weights agree with f32 on random folders where the margin is clear", "[models][narrow]") {
   auto type = GENERATE(dtype::bf16, dtype::int8);  // int4's own rounding decides there
   comparison c;
@@ -171,13 +193,14 @@ std::vector<double> in_pieces(shard& s, const std::vector<token_id>& ids, const 
 TEST_CASE("with our kernels logits are the same bits however a text is cut and whatever runs beside it",
           "[models][narrow]") {
   auto type = GENERATE(dtype::f32, dtype::bf16, dtype::int8, dtype::int4);
-  CAPTURE(to_string(type));
+  auto kv = GENERATE(dtype::f32, dtype::bf16, dtype::i8_rows);
+  CAPTURE(to_string(type), to_string(kv));
   std::mt19937 random(11);
   for (std::uint64_t seed = 401; seed <= 412; ++seed) {
     CAPTURE(seed);
     random_folder made(seed);
     hf::model_folder folder(made.dir());
-    auto s = make_torch_shard(folder, in(type));
+    auto s = make_torch_shard(folder, {.compute = type, .kv = kv});
     auto ids = some_ids(folder, random, 80);  // over a page's end
     auto whole = in_pieces(*s, ids, {ids.size()}, false);
     REQUIRE(whole == in_pieces(*s, ids, {1}, false));

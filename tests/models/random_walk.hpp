@@ -1,5 +1,5 @@
-// A random walk over a chain of shards that together make one model: cuts, chunks, ragged batches, forks, truncations and
-// moves of keys and values. Every row of logits is compared with that of one pass over the whole text.
+// A random walk over a chain of shards that together make one model: cuts, chunks, ragged batches, forks, truncations
+// and moves of keys and values. Every row of logits is compared with that of one pass over the whole text.
 #pragma once
 
 #include "tests/models/support.hpp"

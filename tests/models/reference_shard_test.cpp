@@ -27,7 +27,16 @@ TEST_CASE("a model that computes NaN says so and keeps its cache", "[models][ref
 TEST_CASE("a segment brings back what it wants and no more", "[models][reference]") { check_wants(make_reference_shard); }
 
 TEST_CASE("keys and values that do not fit are refused and change nothing", "[models][reference]") {
-  check_move_refusals(make_reference_shard, GENERATE(dtype::f32, dtype::f64));
+  check_move_refusals(make_reference_shard, {.compute = GENERATE(dtype::f32, dtype::f64)});
+}
+
+TEST_CASE("the reference keeps keys and values as it computes", "[models][reference]") {
+  hf::model_folder folder(fixture("mha-tied"));
+  auto refusal = [&](dtype kv) {
+    return complaint([&] { make_reference_shard(folder, {.compute = dtype::f32, .kv = kv}); });
+  };
+  CHECK(refusal(dtype::f32).empty());
+  CHECK(refusal(dtype::i8_rows).find("not in i8_rows") != std::string::npos);
 }
 
 TEST_CASE("keys and values go on in another shard with the same bits", "[models][reference]") {

@@ -22,41 +22,67 @@ std::vector<float> normal(std::size_t count, std::mt19937& random) {
 
 /// One head of keys and values over pages, and the same as plain rows.
 struct history {
-  history(const kernel_set& k, std::uint32_t dim, std::uint32_t length, bool as_bf16, std::mt19937& random)
-      : dim_(dim), bf16(as_bf16), keys(normal(std::size_t{length} * dim, random)),
+  history(const kernel_set& k, std::uint32_t dim, std::uint32_t length, dtype kept, std::mt19937& random)
+      : dim_(dim), layout{kept, 1, dim}, keys(normal(std::size_t{length} * dim, random)),
         values(normal(std::size_t{length} * dim, random)) {
     for (std::uint32_t p = 0; p < length; ++p) {
       if (p % page_positions == 0)  // what was never written must not matter
-        bytes.emplace_back(std::size_t{2} * dim * page_positions, NAN);
-      auto* page = bytes.back().data();
-      auto* v = bf16 ? static_cast<void*>(reinterpret_cast<std::uint16_t*>(page) + dim * page_positions)
-                     : page + dim * page_positions;
-      k.keep(&keys[std::size_t{p} * dim], &values[std::size_t{p} * dim], dim, bf16, p % page_positions, page, v);
+        bytes.emplace_back(layout.bytes() / sizeof(float), NAN);
+      keep(k, p);
     }
     for (auto& b : bytes)
       pages.push_back(b.data());
   }
 
-  double number(float x) const { return bf16 ? from_bf16(to_bf16(x)) : x; }
+  void keep(const kernel_set& k, std::uint32_t p) {
+    k.keep(&keys[std::size_t{p} * dim_], &values[std::size_t{p} * dim_], dim_, layout.type, p % page_positions,
+           bytes[p / page_positions].data(), layout.place(0));
+  }
+
+  /// The key or value of a position as it is kept.
+  std::vector<float> row(bool key, std::uint64_t p) const {
+    const auto& all = key ? keys : values;
+    std::vector<float> x(all.begin() + static_cast<std::ptrdiff_t>(p * dim_),
+                         all.begin() + static_cast<std::ptrdiff_t>((p + 1) * dim_));
+    const auto* page = reinterpret_cast<const std::byte*>(pages[p / page_positions]);
+    const auto at = layout.place(0);
+    const auto position = p % page_positions;
+    for (std::uint32_t d = 0; d < dim_; ++d) {
+      if (layout.type == dtype::bf16)
+        x[d] = from_bf16(to_bf16(x[d]));
+      if (layout.type != dtype::i8_rows)
+        continue;
+      const auto scale = reinterpret_cast<const float*>(page + (key ? at.key_scales : at.value_scales))[position];
+      const auto step = static_cast<std::int8_t>(
+          page[key ? at.keys + d * page_positions + position : at.values + position * dim_ + d]);
+      if (std::abs(x[d] - step * scale) > 0.5001f * scale)
+        throw std::logic_error("a number was not kept as the nearest step");
+      x[d] = step * scale;
+    }
+    return x;
+  }
 
   std::vector<double> plain(const float* q, std::uint64_t begin, std::uint64_t end) const {
     std::vector<double> p, out(dim_);
     double sum = 0;
     for (auto i = begin; i < end; ++i) {
       double score = 0;
+      const auto key = row(true, i);
       for (std::uint32_t d = 0; d < dim_; ++d)
-        score += q[d] * number(keys[i * dim_ + d]);
+        score += double{q[d]} * key[d];
       p.push_back(std::exp(score / std::sqrt(dim_)));
       sum += p.back();
     }
-    for (auto i = begin; i < end; ++i)
+    for (auto i = begin; i < end; ++i) {
+      const auto value = row(false, i);
       for (std::uint32_t d = 0; d < dim_; ++d)
-        out[d] += p[i - begin] / sum * number(values[i * dim_ + d]);
+        out[d] += p[i - begin] / sum * value[d];
+    }
     return out;
   }
 
   std::uint32_t dim_;
-  bool bf16;
+  page_layout layout;
   std::vector<float> keys, values;
   std::vector<std::vector<float>> bytes;
   std::vector<const void*> pages;
@@ -72,8 +98,8 @@ std::vector<float> attend(const kernel_set& k, const history& h, std::vector<flo
   t.queries = static_cast<std::uint32_t>(q.size()) / h.dim_;
   t.scale = 1 / std::sqrt(static_cast<float>(h.dim_));
   t.pages = h.pages.data();
-  t.bf16 = h.bf16;
-  t.value_offset = std::uint64_t{h.dim_} * page_positions;
+  t.type = h.layout.type;
+  t.at = h.layout.place(0);
   t.begin = begin;
   t.end = end;
   t.scores = scores.data();
@@ -86,13 +112,13 @@ std::vector<float> attend(const kernel_set& k, const history& h, std::vector<flo
 
 TEST_CASE("attention over pages is that over plain rows", "[models][kernels]") {
   auto* k = GENERATE(from_range(kernels_here()));
-  auto bf16 = GENERATE(false, true);
+  auto kept = GENERATE(dtype::f32, dtype::bf16, dtype::i8_rows);
   std::mt19937 random(3);
   for (std::uint32_t dim : {2u, 8u, 12u, 40u, 64u, 80u, 128u})
     for (std::uint32_t queries : {1u, 2u, 3u, 5u, 7u, 8u, 15u})
       for (auto [begin, end] : {std::pair{0u, 1u}, {0u, 64u}, {0u, 65u}, {3u, 150u}, {64u, 129u}, {70u, 71u}}) {
-        CAPTURE(k->name, bf16, dim, queries, begin, end);
-        history h(*k, dim, end, bf16, random);
+        CAPTURE(k->name, to_string(kept), dim, queries, begin, end);
+        history h(*k, dim, end, kept, random);
         auto q = normal(std::size_t{queries} * dim, random);
         auto out = attend(*k, h, q, begin, end);
         double worst = 0;
@@ -108,7 +134,7 @@ TEST_CASE("attention over pages is that over plain rows", "[models][kernels]") {
 TEST_CASE("a query's attention does not depend on the queries beside it", "[models][kernels]") {
   auto* k = GENERATE(from_range(kernels_here()));
   std::mt19937 random(4);
-  history h(*k, 40, 130, false, random);
+  history h(*k, 40, 130, GENERATE(dtype::f32, dtype::i8_rows), random);
   auto q = normal(7 * 40, random);
   auto all = attend(*k, h, q, 0, 130);
   for (std::ptrdiff_t r = 0; r < 7; ++r) {
@@ -118,18 +144,37 @@ TEST_CASE("a query's attention does not depend on the queries beside it", "[mode
   }
 }
 
-TEST_CASE("a key that is NaN makes what sees it NaN, and nothing else", "[models][kernels]") {
+TEST_CASE("a key or value that is NaN shows in what sees it, and in nothing else", "[models][kernels]") {
   auto* k = GENERATE(from_range(kernels_here()));
   std::mt19937 random(5);
-  history h(*k, 16, 100, false, random);
-  h.keys[90 * 16] = NAN;
-  k->keep(&h.keys[90 * 16], &h.values[90 * 16], 16, false, 90 % 64, h.bytes[1].data(),
-          h.bytes[1].data() + 16 * page_positions);
+  auto kept = GENERATE(dtype::f32, dtype::bf16, dtype::i8_rows);
+  history h(*k, 16, 100, kept, random);
+  (GENERATE(false, true) ? h.keys : h.values)[90 * 16 + 3] = kept == dtype::i8_rows ? GENERATE(NAN, INFINITY) : NAN;
+  h.keep(*k, 90);
   auto q = normal(16, random);
   for (auto x : attend(*k, h, q, 0, 90))
     CHECK(std::isfinite(x));
+  std::size_t seen = 0;
   for (auto x : attend(*k, h, q, 0, 91))
-    CHECK(std::isnan(x));
+    seen += !std::isfinite(x);
+  CHECK(seen > 0);
+}
+
+TEST_CASE("a row of zeros and a row of tiny numbers are kept as bytes", "[models][kernels]") {
+  auto* k = GENERATE(from_range(kernels_here()));
+  std::mt19937 random(7);
+  history h(*k, 24, 3, dtype::i8_rows, random);
+  std::fill_n(h.keys.begin(), 24, 0.f);
+  std::fill_n(h.values.begin(), 24, 0.f);
+  std::fill_n(h.keys.begin() + 24, 24, 1e-40f);
+  std::fill_n(h.values.begin() + 24, 24, 3e37f);
+  h.keep(*k, 0);
+  h.keep(*k, 1);
+  auto q = normal(24, random);
+  for (auto x : attend(*k, h, q, 0, 1))
+    CHECK(x == 0);
+  for (auto x : attend(*k, h, q, 1, 2))
+    CHECK(x == Approx(3e37));
 }
 
 TEST_CASE("norms, turns and the gate are those of plain arithmetic", "[models][kernels]") {

@@ -137,7 +137,8 @@ inline void check_memory(const shard_maker& make) {
 }
 
 /// What leaves one shard and enters another: both go on with the same bits.
-inline void check_moves(const shard_maker& make, const hf::model_folder& folder, const shard_options& options, std::uint64_t seed) {
+inline void check_moves(const shard_maker& make, const hf::model_folder& folder, const shard_options& options,
+                        std::uint64_t seed) {
   std::mt19937_64 random(seed);
   auto here = make(folder, options), there = make(folder, options);
   auto last = static_cast<std::uint32_t>(here->info().stages.size() - 1);
@@ -145,7 +146,8 @@ inline void check_moves(const shard_maker& make, const hf::model_folder& folder,
   for (auto& id : text)
     id = static_cast<token_id>(random() % folder.config().vocab_size);
   auto part = [&](std::uint64_t first, std::uint64_t end) {
-    return std::vector<token_id>(text.begin() + static_cast<std::ptrdiff_t>(first), text.begin() + static_cast<std::ptrdiff_t>(end));
+    return std::vector<token_id>(text.begin() + static_cast<std::ptrdiff_t>(first),
+                                 text.begin() + static_cast<std::ptrdiff_t>(end));
   };
   auto a = here->open(), other = there->open(), b = there->open();
   const auto n = 1 + random() % 150;
@@ -164,16 +166,19 @@ inline void check_moves(const shard_maker& make, const hf::model_folder& folder,
   CHECK(here->kv_bytes() == there->kv_bytes());
 }
 
-inline void check_move_refusals(const shard_maker& make, dtype compute) {
+inline void check_move_refusals(const shard_maker& make, shard_options options) {
   hf::model_folder folder(fixture("gqa-untied"));
-  auto page = page_bytes(make(folder, {compute, 1u << 20, four_stages()})->info().kv);
-  auto s = make(folder, {compute, 14 * page, four_stages()});
+  options.stages = four_stages();
+  auto page = make(folder, options)->kv_bytes_for(1) / 4;
+  options.kv_bytes = 14 * page;
+  auto s = make(folder, options);
+  const auto bytes = s->info().kv == dtype::i8_rows;
   auto a = s->open(), b = s->open();
   run(*s, feed(*s, a, 0, 3, 0, std::vector<token_id>(100, 7)));
   const auto good = s->export_kv(a, 1, 0, 70);
   REQUIRE(good.size() == 2);
   CHECK(good[1].layer == 1);
-  CHECK(good[1].rows.rows == 70);
+  CHECK(good[1].rows.rows == (bytes ? 70 * 4 : 70));
   CHECK(good[1].rows.type == s->info().kv);
   auto untouched = [&] { return s->kv_bytes() == 8 * page && s->length(b, 1) == 0 && s->length(b, 2) == 0; };
   auto refused = [&](auto change) {
@@ -196,8 +201,8 @@ inline void check_move_refusals(const shard_maker& make, dtype compute) {
   refused([](auto& x) { x[0].rows = {x[0].rows.type, 0, x[0].rows.cols, {}}; });
   refused([](auto& x) { x[0].rows.data.pop_back(); });
   refused([](auto& x) { x[0].base = UINT64_MAX; });
-  refused([](auto& x) {
-    const auto size = size_of(x[0].rows.type);
+  refused([&](auto& x) {
+    const auto size = bytes ? sizeof(float) : size_of(x[0].rows.type);  // their scales come first
     std::fill_n(x[0].rows.data.begin() + static_cast<std::ptrdiff_t>(5 * size), size, std::byte{0xff});
   });
   auto stale = good;

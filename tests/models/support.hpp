@@ -86,9 +86,11 @@ inline segment feed(const shard& s, sequence seq, std::uint32_t first, std::uint
 
 inline segment_result run(shard& s, const segment& one) { return s.step({&one, 1}).at(0); }
 
-/// The positions [first, end) of a sequence into one that ends at `first`, maybe of another shard, in pieces and in any order of layers.
+/// The positions [first, end) of a sequence into one that ends at `first`, maybe of another shard, in pieces and in any
+/// order of layers.
 template <class Random>
-void move_kv(const shard& from, sequence a, shard& to, sequence b, std::uint64_t first, std::uint64_t end, Random& random) {
+void move_kv(const shard& from, sequence a, shard& to, sequence b, std::uint64_t first, std::uint64_t end,
+             Random& random) {
   while (first < end) {
     const auto n = static_cast<std::uint32_t>(1 + random() % std::min<std::uint64_t>(end - first, 90));
     std::vector<kv_slice> slices;

@@ -55,7 +55,8 @@ TEST_CASE("a base that is not the length of the cache is stale (torch)", "[model
 TEST_CASE("every page is counted, bounded and given back (torch)", "[models][torch]") { check_memory(make_torch_shard); }
 
 TEST_CASE("keys and values that do not fit are refused and change nothing (torch)", "[models][torch]") {
-  check_move_refusals(make_torch_shard, GENERATE(dtype::f32, dtype::f64, dtype::bf16, dtype::int4));
+  check_move_refusals(make_torch_shard, {.compute = GENERATE(dtype::f32, dtype::f64, dtype::bf16, dtype::int4)});
+  check_move_refusals(make_torch_shard, {.compute = dtype::int8, .kv = GENERATE(dtype::f32, dtype::i8_rows)});
 }
 
 TEST_CASE("keys and values go on in another shard with the same bits (torch)", "[models][torch]") {
@@ -65,8 +66,33 @@ TEST_CASE("keys and values go on in another shard with the same bits (torch)", "
   for (std::uint64_t seed = 61; seed <= 66; ++seed) {
     random_folder made(seed);
     INFO(made.text());
-    check_moves(make_torch_shard, hf::model_folder(made.dir()), {.compute = compute, .libtorch_only = libtorch_only}, seed);
+    check_moves(make_torch_shard, hf::model_folder(made.dir()), {.compute = compute, .libtorch_only = libtorch_only},
+                seed);
   }
+}
+
+TEST_CASE("keys and values in another dtype than the weights' go on in another shard too (torch)", "[models][torch]") {
+  auto kv = GENERATE(dtype::f32, dtype::bf16, dtype::i8_rows);
+  auto compute = GENERATE(dtype::f32, dtype::int8, dtype::int4);
+  CAPTURE(to_string(compute), to_string(kv));
+  for (std::uint64_t seed = 71; seed <= 74; ++seed) {
+    random_folder made(seed);
+    INFO(made.text());
+    check_moves(make_torch_shard, hf::model_folder(made.dir()), {.compute = compute, .kv = kv}, seed);
+  }
+}
+
+TEST_CASE("keys and values are kept in what there is a way for (torch)", "[models][torch]") {
+  hf::model_folder folder(fixture("mha-tied"));
+  auto refusal = [&](dtype compute, dtype kv, bool libtorch_only) {
+    return complaint([&] { make_torch_shard(folder, {.compute = compute, .libtorch_only = libtorch_only, .kv = kv}); });
+  };
+  CHECK(refusal(dtype::f64, dtype::f64, false).empty());
+  CHECK(refusal(dtype::f64, dtype::f32, false).find("keeps keys and values in f64") != std::string::npos);
+  CHECK(refusal(dtype::f32, dtype::f64, false).find("not in f64") != std::string::npos);
+  CHECK(refusal(dtype::bf16, dtype::f32, true).empty());
+  CHECK(refusal(dtype::bf16, dtype::i8_rows, true).find("need our own kernels") != std::string::npos);
+  CHECK(refusal(dtype::int4, dtype::i8_rows, false).empty());
 }
 
 TEST_CASE("segments through different stages share a step (torch)", "[models][torch]") {
