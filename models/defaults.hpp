@@ -37,6 +37,13 @@ inline constexpr std::uint64_t weight_files = 4096;
 /// Bytes of a tensor that are hashed, searched for NaN and reported at once. Fits the cache.
 inline constexpr std::uint64_t hash_bytes = 1u << 20;
 
+/// Bytes of a file that the system is asked to read ahead at once. More pieces: it stops sooner when nobody needs them.
+inline constexpr std::uint64_t read_ahead_bytes = 8u << 20;
+
+/// Threads that check hashes while a folder is opened; no more than there are cores. One hashes 0.4 to 2 GB/s, disks
+/// give 0.5 to 7.
+inline constexpr unsigned hash_threads = 8;
+
 /// Upper bounds on config.json's numbers; ten times the largest models there are, so that products of two fit in 64
 /// bits. More: bad_model.
 inline constexpr std::uint32_t max_width = 1u << 20;      ///< hidden, intermediate

@@ -138,9 +138,13 @@ std::string arithmetic(const memory_need& n, dtype weights) {
 }
 
 void check_memory(const hf::model_folder& folder, const shard_options& options, std::uint32_t rows, std::uint64_t free) {
+  folder.need_dtype(options.compute);
   auto need = need_of(folder, options, rows);
   if (need.total() <= free)
     return;
+  if (folder.packed() && options.compute != dtype::int4)
+    hf::fail(folder.dir().string(), "does not fit into memory: " + arithmetic(need, options.compute) + ", but " + bytes_text(free)
+                                      + " are free; quantise the model to a narrower dtype, give it less KV or fewer layers, or free some memory");
   auto cure = options.compute == dtype::int4 ? "give it less KV or fewer layers, or free some memory"
               : options.compute == dtype::int8 ? "take dtype int4, give it less KV or fewer layers, or free some memory"
               : options.compute == dtype::bf16 ? "take dtype int8 or int4, give it less KV or fewer layers, or free some memory"

@@ -49,8 +49,23 @@ const family& find_family(const fields& f) {
 /// What would change the numbers and cannot be run.
 void check_extras(const fields& f) {
   refuse_unless(f, "hidden_act", f.text_or("hidden_act", "silu") == "silu", "only \"silu\" can be run");
-  if (f.find("quantization_config"))
-    f.complain("quantization_config", "quantised weights cannot be read; give the folder in BF16, F16 or F32");
+}
+
+/// quantization_config: that of `virga quantize`, or none.
+std::optional<dtype> read_packing(const fields& f) {
+  auto found = f.find("quantization_config");
+  if (!found)
+    return std::nullopt;
+  if (!found->is_object() || fields(*found, f.where()).text_or("quant_method", "") != quantized_method)
+    f.complain("quantization_config", "of quantised weights only those of `virga quantize` can be read; give the folder in BF16, F16 or F32");
+  fields q(*found, f.where() + ": quantization_config");
+  if (auto layout = q.whole("layout", 0, UINT32_MAX); layout != quantized_layout)
+    q.complain("layout", "this version reads layout " + std::to_string(quantized_layout) + "; quantise the model again with it");
+  auto name = q.text("dtype");
+  for (auto t : {dtype::f32, dtype::bf16, dtype::int8, dtype::int4})
+    if (name == to_string(t))
+      return t;
+  q.complain("dtype", "it must be f32, bf16, int8 or int4; quantise the model again");
 }
 
 void read_heads(const fields& f, const family& kind, model_config& c) {
@@ -131,11 +146,13 @@ model_config parse_config(std::string_view text, const std::string& where) {
   fields f(root, where);
   auto& kind = find_family(f);
   check_extras(f);
+  auto packed = read_packing(f);
   auto number = [&f](std::string_view key, std::uint64_t high) {
     return static_cast<std::uint32_t>(f.whole(key, 1, high));
   };
   model_config c;
   c.model_type = kind.model_type;
+  c.packed = packed;
   c.hidden_size = number("hidden_size", limit::max_width);
   c.intermediate_size = number("intermediate_size", limit::max_width);
   c.num_hidden_layers = number("num_hidden_layers", limit::max_layers);

@@ -5,9 +5,14 @@
 
 namespace virga::models::hf {
 
+/// What `virga quantize` writes into quantization_config.
+inline constexpr std::string_view quantized_method = "virga-panels";
+inline constexpr std::uint32_t quantized_layout = 1;  ///< of models/kernels/packed.hpp
+
 /// config.json of a Llama, Mistral, Qwen2 or Qwen3 decoder, in the spelling of transformers 4 or 5; fields that are absent
 /// have the defaults of transformers 5.23. @throws bad_model("WHERE: ...") naming the field, its value and what it may
-/// be, also for what cannot be run: other architectures, other rope types, partial rotation, quantised weights
+/// be, also for what cannot be run: other architectures, other rope types, partial rotation, weights that another
+/// program quantised
 model_config parse_config(std::string_view text, const std::string& where);
 
 /// DIR/config.json.

@@ -9,6 +9,12 @@ namespace virga::models::hf {
 template <class Real>
 std::vector<Real> to_reals(const tensor_view& t);
 
+/// The same into memory of the caller's.
+template <class Real>
+void to_reals(const tensor_view& t, Real* to);
+
+extern template void to_reals(const tensor_view&, float*);
+extern template void to_reals(const tensor_view&, double*);
 extern template std::vector<float> to_reals(const tensor_view&);
 extern template std::vector<double> to_reals(const tensor_view&);
 

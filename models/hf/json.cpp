@@ -148,6 +148,16 @@ std::uint64_t fields::whole_or(std::string_view key, std::uint64_t low, std::uin
   return find(key) ? whole(key, low, high) : other;
 }
 
+std::vector<std::uint64_t> fields::whole_numbers(std::string_view key) const {
+  auto list = at(key).if_array();
+  if (!list)
+    complain(key, "it must be a list of whole numbers");
+  std::vector<std::uint64_t> out;
+  for (auto& v : *list)
+    out.push_back(whole_number(v, where_ + ": " + std::string(key), 0, UINT64_MAX));
+  return out;
+}
+
 double fields::number_or(std::string_view key, double other) const {
   auto v = find(key);
   if (!v)

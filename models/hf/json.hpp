@@ -36,6 +36,7 @@ public:
   const json::value& at(std::string_view key) const;     ///< @throws bad_model when absent or null
   std::uint64_t whole(std::string_view key, std::uint64_t low, std::uint64_t high) const;
   std::uint64_t whole_or(std::string_view key, std::uint64_t low, std::uint64_t high, std::uint64_t other) const;
+  std::vector<std::uint64_t> whole_numbers(std::string_view key) const;  ///< a list
   double number_or(std::string_view key, double other) const;  ///< finite
   bool flag_or(std::string_view key, bool other) const;
   std::string text(std::string_view key) const;

@@ -2,38 +2,14 @@
 
 #include "models/defaults.hpp"
 #include "models/hf/config.hpp"
-
-#include <openssl/evp.h>
+#include "models/hf/sha256.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace virga::models::hf {
 
 namespace {
-
-/// SHA-256 as one value.
-class sha256 {
-public:
-  sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
-      throw std::runtime_error("OpenSSL refuses SHA-256; is it in a mode without it?");
-  }
-  void add(std::span<const std::byte> bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
-  void add(const std::string& text) { add(std::as_bytes(std::span(text))); }
-  std::string hex() {
-    std::array<unsigned char, 32> sum{};
-    EVP_DigestFinal_ex(context_.get(), sum.data(), nullptr);
-    std::string out;
-    for (auto byte : sum)
-      out += {"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
-    return out;
-  }
-
-private:
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
-};
 
 /// Whether no exponent is all ones. `bits` of one element, its exponent's in `mask`.
 template <class Bits>
@@ -69,6 +45,14 @@ bool all_finite(std::span<const std::byte> data, dtype type) {
                   + "; the weights are damaged, or their training was");
 }
 
+/// What is hashed before the bytes.
+std::string hash_head(const tensor_view& t) {
+  auto head = std::string(to_string(t.type));
+  for (auto n : t.shape)
+    head += " " + std::to_string(n);
+  return head + "\n";
+}
+
 void add_layer(const model_config& c, std::uint32_t index, shape_list& out) {
   auto p = "model.layers." + std::to_string(index) + ".";
   std::uint64_t h = c.hidden_size, i = c.intermediate_size, dim = c.head_dim;
@@ -91,6 +75,13 @@ void add_layer(const model_config& c, std::uint32_t index, shape_list& out) {
 }
 
 } // namespace
+
+std::string shape_text(const std::vector<std::uint64_t>& shape) {
+  std::string out = "[";
+  for (auto n : shape)
+    out.append(out.size() > 1 ? ", " : "").append(std::to_string(n));
+  return out.append("]");
+}
 
 shape_list tensors_of(const model_config& c, const std::vector<stage>& stages) {
   const std::string embedding = "model.embed_tokens.weight";
@@ -115,15 +106,28 @@ std::vector<stage> whole_model(const model_config& c) {
 
 std::string hash_finite(const tensor_view& t, const std::string& where, const std::function<void(std::uint64_t)>& done) {
   sha256 sum;
-  auto head = std::string(to_string(t.type));
-  for (auto n : t.shape)
-    head += " " + std::to_string(n);
-  sum.add(head + "\n");
+  sum.add(hash_head(t));
   for (std::size_t at = 0; at < t.data.size(); at += defaults::hash_bytes) {
     auto piece = t.data.subspan(at, std::min<std::size_t>(defaults::hash_bytes, t.data.size() - at));
     sum.add(piece);
     if (!all_finite(piece, t.type))
       complain_of_element(t, at, where);
+    done(piece.size());
+  }
+  return sum.hex();
+}
+
+xxh64 begun_hash(const tensor_view& t) {
+  xxh64 sum;
+  sum.add((t.packed ? "packed " : "") + hash_head(t));
+  return sum;
+}
+
+std::string hash_stored(const tensor_view& t, const std::string&, const std::function<void(std::uint64_t)>& done) {
+  auto sum = begun_hash(t);
+  for (std::size_t at = 0; at < t.data.size(); at += defaults::hash_bytes) {
+    auto piece = t.data.subspan(at, std::min<std::size_t>(defaults::hash_bytes, t.data.size() - at));
+    sum.add(piece);
     done(piece.size());
   }
   return sum.hex();

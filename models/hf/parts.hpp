@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/hf/folder.hpp"
+#include "models/hf/xxh64.hpp"
 
 #include <functional>
 
@@ -12,6 +13,9 @@ using hash_list = std::map<std::string, std::string>;
 /// Shape of each tensor by name.
 using shape_list = std::map<std::string, std::vector<std::uint64_t>>;
 
+/// "[101, 48]"
+std::string shape_text(const std::vector<std::uint64_t>& shape);
+
 /// The tensors that these stages need. A tied head needs the embedding's matrix.
 shape_list tensors_of(const model_config& c, const std::vector<stage>& stages);
 
@@ -21,6 +25,11 @@ std::vector<stage> whole_model(const model_config& c);
 /// Over dtype, shape and bytes, so that equal bytes of another dtype differ. Reads the data once, in pieces, and tells
 /// `done` the bytes of each. @throws bad_model("WHERE: ...") naming the first element that is NaN or infinite
 std::string hash_finite(const tensor_view& t, const std::string& where, const std::function<void(std::uint64_t)>& done);
+
+/// The checksum of a tensor in a quantised folder, which says no more than that it is undamaged: the digest says of which
+/// model the folder is. Over dtype, shape and bytes.
+std::string hash_stored(const tensor_view& t, const std::string& where, const std::function<void(std::uint64_t)>& done);
+xxh64 begun_hash(const tensor_view& t);  ///< the same before the bytes
 
 /// The model's digest: SHA-256 over the lines "NAME SHA256\n", sorted by name, with one more line "config.json SHA256"
 /// for the config's canonical text.

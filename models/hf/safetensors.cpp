@@ -32,6 +32,7 @@ public:
       fail(file.string(), "is not a regular file");
     if (data_ == MAP_FAILED)
       fail(file.string(), std::string("cannot be mapped (") + std::strerror(errno) + ")");
+    ::madvise(data_, size_, MADV_HUGEPAGE);  // a wish: few file systems have big pages
   }
   ~mapping() {
     if (data_)
@@ -41,6 +42,16 @@ public:
   mapping& operator=(const mapping&) = delete;
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+
+  /// Mapped pages, in big ones where the file system has them: who computes then waits for nothing else.
+  void read_ahead(const std::stop_token& stop) const {
+    for (std::size_t at = 0; at < size_ && !stop.stop_requested(); at += defaults::read_ahead_bytes) {
+      auto* piece = static_cast<std::byte*>(data_) + at;
+      auto bytes = std::min<std::size_t>(defaults::read_ahead_bytes, size_ - at);
+      if (::madvise(piece, bytes, MADV_POPULATE_READ) != 0)
+        ::madvise(piece, bytes, MADV_WILLNEED);  // Linux before 5.14
+    }
+  }
 
 private:
   void* data_ = nullptr;
@@ -74,19 +85,9 @@ dtype dtype_of(const fields& entry) {
   entry.complain("dtype", "only F64, F32, BF16 and F16 can be read");
 }
 
-std::vector<std::uint64_t> whole_numbers(const fields& entry, std::string_view key) {
-  auto list = entry.at(key).if_array();
-  if (!list)
-    entry.complain(key, "it must be a list of whole numbers");
-  std::vector<std::uint64_t> out;
-  for (auto& v : *list)
-    out.push_back(whole_number(v, entry.where() + ": " + std::string(key), 0, UINT64_MAX));
-  return out;
-}
-
 /// Bytes that shape and dtype ask for.
 std::uint64_t bytes_of(const tensor_view& t, const std::string& where) {
-  std::uint64_t bytes = size_of(t.type);
+  std::uint64_t bytes = t.packed ? 1 : size_of(t.type);
   for (auto n : t.shape)
     if (__builtin_mul_overflow(bytes, n, &bytes))
       fail(where, "the shape has more than 2^64 bytes; the file is damaged");
@@ -94,10 +95,11 @@ std::uint64_t bytes_of(const tensor_view& t, const std::string& where) {
 }
 
 tensor_view read_entry(std::string name, const json::value& v, std::span<const std::byte> data,
-                       const std::string& file) {
+                       const std::string& file, bool packed) {
   fields entry(v, file + ": tensor " + in_quotes(name));
-  tensor_view t{std::move(name), dtype_of(entry), whole_numbers(entry, "shape"), {}};
-  auto at = whole_numbers(entry, "data_offsets");
+  packed = packed && entry.text("dtype") == "U8";
+  tensor_view t{std::move(name), packed ? dtype::f32 : dtype_of(entry), entry.whole_numbers("shape"), {}, packed};
+  auto at = entry.whole_numbers("data_offsets");
   if (at.size() != 2 || at[0] > at[1] || at[1] > data.size())
     entry.complain("data_offsets", "it must be [begin, end] within the " + std::to_string(data.size())
                                      + " data bytes of the file; copy the file again");
@@ -134,14 +136,14 @@ void check_coverage(const std::map<std::string, tensor_view>& tensors, std::span
 } // namespace
 
 struct safetensors_file::impl {
-  explicit impl(const std::filesystem::path& file) : map(file) {
+  impl(const std::filesystem::path& file, bool packed) : map(file) {
     auto where = file.string();
     auto header = header_text(map.bytes(), where);
     auto data = map.bytes().subspan(8 + header.size());
     auto root = parse_strict(header, where + ": header");
     for (auto& [key, value] : fields(root, where + ": header").object())
       if (key != "__metadata__")
-        tensors.emplace(key, read_entry(key, value, data, where));
+        tensors.emplace(key, read_entry(key, value, data, where, packed));
     check_coverage(tensors, data, where);
   }
 
@@ -149,11 +151,14 @@ struct safetensors_file::impl {
   std::map<std::string, tensor_view> tensors;
 };
 
-safetensors_file::safetensors_file(const std::filesystem::path& file) : impl_(std::make_unique<impl>(file)) {}
+safetensors_file::safetensors_file(const std::filesystem::path& file, bool packed)
+    : impl_(std::make_unique<impl>(file, packed)) {}
 safetensors_file::~safetensors_file() = default;
 safetensors_file::safetensors_file(safetensors_file&&) noexcept = default;
 safetensors_file& safetensors_file::operator=(safetensors_file&&) noexcept = default;
 
 const std::map<std::string, tensor_view>& safetensors_file::tensors() const { return impl_->tensors; }
+
+void safetensors_file::read_ahead(const std::stop_token& stop) const { impl_->map.read_ahead(stop); }
 
 } // namespace virga::models::hf

@@ -46,7 +46,7 @@ std::map<std::string, std::string> read_weight_map(const fs::path& index) {
 
 } // namespace
 
-weight_files::weight_files(const fs::path& dir) {
+weight_files::weight_files(const fs::path& dir, bool packed) : packed_(packed) {
   if (fs::exists(dir / one_name))
     open_one(dir / one_name);
   else if (fs::exists(dir / index_name))
@@ -57,7 +57,7 @@ weight_files::weight_files(const fs::path& dir) {
 
 void weight_files::open_one(const fs::path& file) {
   list_ = file.string();
-  files_.emplace_back(file);
+  files_.emplace_back(file, packed_);
   tensors_ = files_.back().tensors();
 }
 
@@ -75,7 +75,7 @@ void weight_files::open_index(const fs::path& dir, const fs::path& index) {
       fail(list_, "it names " + in_quotes(name) + ", which is not in the folder; copy the folder again");
   for (auto& name : names) {
     auto file = dir / name;
-    files_.emplace_back(file);
+    files_.emplace_back(file, packed_);
     for (auto& [tensor, view] : files_.back().tensors()) {
       auto said = map.find(tensor);
       if (said == map.end() || said->second != name)
@@ -94,6 +94,11 @@ void weight_files::open_index(const fs::path& dir, const fs::path& index) {
 const std::string& weight_files::where(const std::string& tensor) const {
   auto it = file_of_.find(tensor);
   return it == file_of_.end() ? list_ : it->second;
+}
+
+void weight_files::read_ahead(const std::stop_token& stop) const {
+  for (auto& f : files_)
+    f.read_ahead(stop);
 }
 
 void weight_files::drop(const std::string& tensor) { tensors_.erase(tensor); }

@@ -158,6 +158,7 @@ private:
 } // namespace
 
 std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, const shard_options& options) {
+  folder.need_numbers("the reference shard");
   if (options.compute != dtype::f64 && options.compute != dtype::f32)
     throw bad_model("the reference shard computes in f64 or f32, not in " + std::string(to_string(options.compute))
                     + "; the torch shard can do that");

@@ -1,5 +1,6 @@
 #include "models/defaults.hpp"
-#include "models/hf/parts.hpp"
+#include "models/hf/stored.hpp"
+#include "models/hf/weight_check.hpp"
 #include "models/paged_shard.hpp"
 #include "models/rotary.hpp"
 #include "models/torch/answer_impl.hpp"
@@ -31,7 +32,7 @@ std::map<std::pair<std::uint32_t, std::uint32_t>, group> groups_of(std::span<con
 /// Stored bytes of the tensors that the stages need.
 std::uint64_t bytes_of(const hf::model_folder& folder, const std::vector<stage>& stages) {
   std::uint64_t sum = 0;
-  for (auto& [name, shape] : hf::tensors_of(folder.config(), stages))
+  for (auto& name : hf::names_in_files(folder.config(), stages))
     sum += folder.weight(name).data.size();
   return sum;
 }
@@ -39,14 +40,15 @@ std::uint64_t bytes_of(const hf::model_folder& folder, const std::vector<stage>&
 class torch_shard final : public paged_shard {
 public:
   torch_shard(const hf::model_folder& folder, const shard_options& options)
-      : paged_shard(folder, options), config_(folder.config()),
+      : paged_shard(folder, options), pending_(folder.pending()), config_(folder.config()),
         type_(options.compute == dtype::f64 ? at::kDouble : at::kFloat),
         stored_(info().kv == dtype::bf16      ? at::kBFloat16
                 : info().kv == dtype::i8_rows ? at::kByte
                                               : type_),
-        weights_(types_for(options)), rotary_(config_) {
+        weights_(types_for(folder, options)), rotary_(config_) {
     c10::InferenceMode guard;
-    weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, weights_, bytes_of(folder, info().stages), options.progress);
+    weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, weights_, bytes_of(folder, info().stages), options.progress,
+                       folder.packed() ? folder.keeper() : nullptr);
     for (auto& s : info().stages)
       if (s.kind == stage_kind::adapter)
         load(*options.adapter);
@@ -75,6 +77,9 @@ private:
 
   std::vector<segment_result> run(std::span<const segment> batch) override {
     c10::InferenceMode guard;
+    if (pending_)
+      pending_->wait();
+    pending_.reset();
     std::vector<segment_result> out(batch.size());
     for (auto& [stages, members] : groups_of(batch))
       run_group(batch, members, stages.first, stages.second, out);
@@ -262,6 +267,7 @@ private:
     values.copy_(rows.select(1, 1));
   }
 
+  std::shared_ptr<const hf::pending_check> pending_;  ///< of a quantised folder, until it has succeeded
   hf::model_config config_;
   at::ScalarType type_;    ///< of rows and logits
   at::ScalarType stored_;  ///< of KV

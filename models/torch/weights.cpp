@@ -1,8 +1,12 @@
 #include "models/torch/weights_impl.hpp"
 
+#include "models/hf/pack.hpp"
+#include "models/hf/stored.hpp"
 #include "models/kernels/kernels.hpp"
 #include "models/torch/big_pages_impl.hpp"
 #include "models/torch/linear_impl.hpp"
+
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cstring>
@@ -28,46 +32,20 @@ at::ScalarType type_of(dtype t) {
   throw std::logic_error("tensor files hold numbers only");
 }
 
-/// Tensors as one matrix, one below the other, read a few rows at a time.
-class stack {
-public:
-  explicit stack(std::vector<at::Tensor> parts) : parts_(std::move(parts)) {
-    for (auto& p : parts_)
-      outputs_ += p.size(0);
-  }
-  std::int64_t outputs() const { return outputs_; }
-  std::int64_t inputs() const { return parts_.front().size(1); }
+constexpr std::size_t cache_line = 64;
 
-  /// [up to count, inputs], contiguous
-  at::Tensor rows(std::int64_t first, std::int64_t count, at::ScalarType type) const {
-    std::vector<at::Tensor> found;
-    for (auto& p : parts_) {
-      auto from = std::max<std::int64_t>(first, 0), to = std::min(first + count, p.size(0));
-      if (from < to)
-        found.push_back(p.narrow(0, from, to - from).to(type));
-      first -= p.size(0);
-    }
-    return found.size() == 1 ? found.front().contiguous() : at::cat(found);
-  }
+/// Panels that a thread packs at once.
+constexpr std::int64_t panels_each = 4;
 
-private:
-  std::vector<at::Tensor> parts_;
-  std::int64_t outputs_ = 0;
-};
-
-std::span<const float> numbers(const at::Tensor& t) {
-  return {t.const_data_ptr<float>(), static_cast<std::size_t>(t.numel())};
-}
-
-product pack(const stack& from, dtype type) {
+product pack(const hf::packer& from) {
   product out;
-  out.shape = {type, static_cast<std::uint32_t>(from.outputs()), static_cast<std::uint32_t>(from.inputs())};
+  out.shape = from.shape();
   out.weight = in_big_pages(static_cast<std::int64_t>(out.shape.bytes()));
   auto* to = static_cast<std::byte*>(out.weight.mutable_data_ptr());
-  for (std::int64_t p = 0; p < out.shape.panels(); ++p) {
-    auto rows = from.rows(p * kernels::panel_outputs, kernels::panel_outputs, at::kFloat);
-    kernels::pack_panel(out.shape, numbers(rows), to + static_cast<std::uint64_t>(p) * out.shape.panel_bytes());
-  }
+  at::parallel_for(0, out.shape.panels(), panels_each, [&](std::int64_t first, std::int64_t last) {
+    from.pack(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last),
+              to + static_cast<std::uint64_t>(first) * out.shape.panel_bytes());
+  });
   return out;
 }
 
@@ -120,23 +98,28 @@ at::Tensor product::rows(const std::vector<std::int64_t>& ids, at::ScalarType ty
   return weight.index_select(0, index).to(type);
 }
 
-weight_types types_for(const shard_options& options) {
+weight_types types_for(const hf::model_folder& folder, const shard_options& options) {
+  folder.need_dtype(options.compute);
   auto blocks = options.compute == dtype::int8 || options.compute == dtype::int4;
   auto fast = kernels::best_kernels().name != kernels::plain_kernels.name;
-  auto packed = !options.libtorch_only && options.compute != dtype::f64 && (fast || blocks);
+  auto packed = !options.libtorch_only && options.compute != dtype::f64 && (fast || blocks || folder.packed());
   return {options.compute == dtype::f64 ? at::kDouble : at::kFloat, options.compute, packed};
 }
 
-weight_loader::weight_loader(source from, weight_types types, std::uint64_t total_bytes, load_progress progress)
-    : from_(std::move(from)), types_(types), total_bytes_(total_bytes), progress_(std::move(progress)) {}
+weight_loader::weight_loader(source from, weight_types types, std::uint64_t total_bytes, load_progress progress,
+                             std::shared_ptr<const void> kept)
+    : from_(std::move(from)), types_(types), total_bytes_(total_bytes), progress_(std::move(progress)),
+      kept_(std::move(kept)) {}
 
 at::Tensor weight_loader::vector(const std::string& name) {
-  auto out = mapped(name).to(types_.compute, false, true);
+  auto out = mapped(from_(name)).to(types_.compute, false, !kept_);
   told(name);
   return out;
 }
 
 product weight_loader::stacked(const std::vector<std::string>& names, bool bias) {
+  if (kept_ && names.size() > 1)
+    return stacked({hf::stored_name(names)}, bias);
   std::vector<std::string> weights;
   std::vector<at::Tensor> biases;
   for (auto& name : names) {
@@ -151,31 +134,50 @@ product weight_loader::stacked(const std::vector<std::string>& names, bool bias)
 }
 
 product weight_loader::matrix(const std::vector<std::string>& names) {
-  std::vector<at::Tensor> parts;
+  std::vector<hf::tensor_view> parts;
   for (auto& name : names)
-    parts.push_back(mapped(name));
-  const stack all(std::move(parts));
-  auto blocks = types_.matrices == dtype::int8 || types_.matrices == dtype::int4;
+    parts.push_back(from_(name));
+  const bool blocks = types_.matrices == dtype::int8 || types_.matrices == dtype::int4;
   product out;
-  if (types_.packed || blocks)
-    out = pack(all, types_.matrices);
+  if (parts.front().packed)
+    out = mapped_product(parts.front());
+  else if (types_.packed || blocks)
+    out = pack({std::move(parts), types_.matrices});
   else
-    out.weight = all.rows(0, all.outputs(), type_of(types_.matrices)).clone();
-  if (!types_.packed && blocks)
-    out = {widened(out), {}, {}};
+    out.weight = numbers(parts);
+  if (!types_.packed && out.packed())
+    out = {widened(out).to(blocks ? at::kFloat : type_of(types_.matrices)), {}, {}};
   for (auto& name : names)
     told(name);
   return out;
 }
 
+at::Tensor weight_loader::numbers(const std::vector<hf::tensor_view>& parts) const {
+  std::vector<at::Tensor> out;
+  for (auto& p : parts)
+    out.push_back(mapped(p).to(type_of(types_.matrices), false, true));
+  return out.size() == 1 ? out.front() : at::cat(out);
+}
+
+/// The file's own bytes, which the kernels want on whole cache lines; else a copy.
+product weight_loader::mapped_product(const hf::tensor_view& t) const {
+  product out;
+  out.shape = {t.type, static_cast<std::uint32_t>(t.shape[0]), static_cast<std::uint32_t>(t.shape[1])};
+  out.weight = mapped(t, {static_cast<std::int64_t>(t.data.size())}, at::kByte, cache_line);
+  return out;
+}
+
+at::Tensor weight_loader::mapped(const hf::tensor_view& t) const {
+  return mapped(t, {t.shape.begin(), t.shape.end()}, type_of(t.type), size_of(t.type));
+}
+
 /// The file's own bytes where they are aligned, else a copy.
-at::Tensor weight_loader::mapped(const std::string& name) const {
-  auto& t = from_(name);
-  std::vector<std::int64_t> shape(t.shape.begin(), t.shape.end());
-  auto stored = type_of(t.type);
-  if (reinterpret_cast<std::uintptr_t>(t.data.data()) % size_of(t.type) == 0)
-    return at::from_blob(const_cast<std::byte*>(t.data.data()), shape, at::TensorOptions(stored));
-  auto copy = at::empty(shape, stored);
+at::Tensor weight_loader::mapped(const hf::tensor_view& t, const std::vector<std::int64_t>& shape, at::ScalarType type,
+                                 std::size_t alignment) const {
+  if (reinterpret_cast<std::uintptr_t>(t.data.data()) % alignment == 0)
+    return at::from_blob(
+        const_cast<std::byte*>(t.data.data()), shape, [kept = kept_](void*) {}, at::TensorOptions(type));
+  auto copy = at::empty(shape, type);
   std::memcpy(copy.mutable_data_ptr(), t.data.data(), t.data.size());
   return copy;
 }
@@ -183,7 +185,7 @@ at::Tensor weight_loader::mapped(const std::string& name) const {
 void weight_loader::told(const std::string& name) {
   done_bytes_ += from_(name).data.size();
   if (progress_)
-    progress_("converting weights", done_bytes_, total_bytes_);
+    progress_(kept_ ? "mapping weights" : "converting weights", done_bytes_, total_bytes_);
 }
 
 } // namespace virga::models::torch_impl

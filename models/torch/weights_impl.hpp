@@ -41,16 +41,19 @@ struct weight_types {
   bool packed = false;  ///< for our kernels; else int8 and int4 are widened to f32 again
 };
 
-/// Our kernels, or libtorch's operators, on this CPU?
-weight_types types_for(const shard_options& options);
+/// Our kernels, or libtorch's operators, on this CPU? @throws bad_model when the folder is quantised to another dtype
+weight_types types_for(const hf::model_folder& folder, const shard_options& options);
 
-/// Reads tensors once, in the order asked for. Besides the result, 32 rows or one tensor at most are held.
+/// Reads tensors once, in the order asked for. Besides the result, 32 rows a thread or one tensor at most are held. Tensors
+/// of a quantised folder are the file's mapped bytes.
 class weight_loader {
 public:
   using source = std::function<const hf::tensor_view&(const std::string& name)>;  ///< throws bad_model when missing
 
   /// @param total_bytes of all tensors that will be asked for, as stored, for progress
-  weight_loader(source from, weight_types types, std::uint64_t total_bytes, load_progress progress);
+  /// @param kept of a quantised folder: keeps its bytes where they are; of others nullptr
+  weight_loader(source from, weight_types types, std::uint64_t total_bytes, load_progress progress,
+                std::shared_ptr<const void> kept = nullptr);
 
   at::Tensor vector(const std::string& name);
   product matrix(const std::string& name) { return matrix(std::vector{name}); }
@@ -59,13 +62,18 @@ public:
 
 private:
   product matrix(const std::vector<std::string>& names);
-  at::Tensor mapped(const std::string& name) const;
+  product mapped_product(const hf::tensor_view& t) const;
+  at::Tensor numbers(const std::vector<hf::tensor_view>& parts) const;
+  at::Tensor mapped(const hf::tensor_view& t) const;
+  at::Tensor mapped(const hf::tensor_view& t, const std::vector<std::int64_t>& shape, at::ScalarType type,
+                    std::size_t alignment) const;
   void told(const std::string& name);
 
   source from_;
   weight_types types_;
   std::uint64_t total_bytes_, done_bytes_ = 0;
   load_progress progress_;
+  std::shared_ptr<const void> kept_;
 };
 
 } // namespace virga::models::torch_impl
