@@ -19,7 +19,7 @@ std::unique_ptr<models::shard> load_device(const models::hf::model_folder& base,
   models::shard_options s;
   s.compute = compute;
   s.kv_bytes =
-      std::max(some_requests, train::whole_pages(longest)) * models::kv_bytes_per_token(base.config(), compute);
+      std::max(some_requests, train::whole_pages(longest)) * models::kv_bytes_per_token(base.config(), models::kv_type(compute));
   s.stages = {{models::stage_kind::embedding, 0, 0}, {models::stage_kind::layers, 0, held->split()},
               {models::stage_kind::head, 0, 0}};
   s.adapter = held;

@@ -36,6 +36,7 @@ std::vector<std::string> lines_of(const std::string& file) {
 } // namespace
 
 adapter_sources::adapter_sources(const adapter_source_options& o) : local_(whole_model(o)) {
+  folder().need_numbers("training");
   if (local_.tokenizer() && train::speaks_of_the_world(*local_.tokenizer(), words_))
     world_ = std::make_unique<models::world::world>();
   choose_data(o);

@@ -2,6 +2,7 @@
 #include "deploy/bench/fault_bench.hpp"
 #include "deploy/bench/hat_bench.hpp"
 #include "deploy/bench/link_bench.hpp"
+#include "deploy/bench/load_bench.hpp"
 #include "deploy/bench/plan_bench.hpp"
 #include "deploy/commands.hpp"
 #include "deploy/plan.hpp"
@@ -26,6 +27,7 @@ struct options {
   fault_options faults;
   hat_options hat;
   engine_options engine;
+  load_options load;
   std::string system = "hat";
 };
 
@@ -77,6 +79,20 @@ void print_engine(const json::object& result) {
                      number(r, "outside_kernels", 3), number(r, "idle_core_share", 4), number(r, "busy_ratio", 2), number(r, "busy_ratio_other", 2)});
   }
   print_table(std::cout, alone);
+}
+
+void print_load(const json::object& result) {
+  std::vector<std::vector<std::string>> table{{"dtype", "quantised", "bytes", "read", "ready", "ready when cached", "ready to read", "goal", "reached"}};
+  for (auto& v : result.at("rows").as_array()) {
+    auto& r = v.as_object();
+    auto number = [&](const char* key) { return fixed(r.at(key).to_number<double>(), 2); };
+    auto& s = r.at("ratio_spread").as_array();
+    table.push_back({text(r.at("dtype")), r.at("quantised").as_bool() ? "yes" : "no", text(r.at("bytes")), number("read_s") + " s",
+                     number("ready_s") + " s", number("warm_ready_s") + " s",
+                     number("ratio") + " (" + fixed(s[0].to_number<double>(), 2) + "-" + fixed(s[1].to_number<double>(), 2) + ")",
+                     "at most " + number("goal"), r.at("reached").as_bool() ? "yes" : "NO"});
+  }
+  print_table(std::cout, table);
 }
 
 void print_plan(const json::object& result) {
@@ -153,6 +169,15 @@ void add_bench_command(CLI::App& app) {
   of_engine->add_option("--python", o->engine.python, "That has llama-cpp-python and gguf; default what `deploy/setup/setup.sh --bench` made");
   add_output_options(*of_engine, *o);
   of_engine->callback([o] { show(*o, bench_engine(o->engine, progress_of(*o)), print_engine); });
+
+  auto* of_load = command->add_subcommand("load", "Time until a folder on a cold disk answers, beside reading its files once");
+  of_load->add_option("--model", o->load.model, "Its folder; default: random weights in the shape of Qwen2.5-0.5B, quantised");
+  of_load->add_option("--dtype", o->load.dtypes, "Default: that of a quantised folder, else f32 bf16 int8 int4")
+    ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
+  of_load->add_option("--threads", o->load.threads, "Default: all cores")->check(CLI::Range(1u, 256u));
+  of_load->add_option("--rounds", o->load.rounds, "Default 5")->check(CLI::Range(1u, 1000u));
+  add_output_options(*of_load, *o);
+  of_load->callback([o] { show(*o, bench_load(o->load, progress_of(*o)), print_load); });
 
   auto* of_faults = command->add_subcommand("faults", "What a killed node costs clients; launches the manifest for each victim");
   of_faults->add_option("--manifest", o->manifest, "Default deploy/manifests/cluster.yaml");

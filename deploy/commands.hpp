@@ -25,6 +25,7 @@ void add_tokenize_command(CLI::App& app);  ///< text to ids and back
 void add_template_command(CLI::App& app);  ///< messages to text
 void add_inspect_command(CLI::App& app);   ///< what a model folder holds
 void add_cut_command(CLI::App& app);       ///< the part of a model folder that a node holds
+void add_quantize_command(CLI::App& app);  ///< a model folder that is mapped and not converted
 void add_certs_command(CLI::App& app);     ///< certificates of a deployment
 void add_node_command(CLI::App& app);      ///< one node in the foreground
 void add_keeper_command(CLI::App& app);    ///< what `up` leaves behind (hidden)

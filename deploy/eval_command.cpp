@@ -22,7 +22,7 @@ namespace world = models::world;
 namespace fs = std::filesystem;
 
 struct eval_options {
-  std::string model, adapter, zoo = "models/zoo", split = "test", shard = "torch", dtype = "f32", read_log;
+  std::string model, adapter, zoo = "models/zoo", split = "test", shard = "torch", dtype, read_log;
   bool gates = false, json = false;
   std::uint32_t questions = 2000;
   std::uint64_t seed = 1, world_seed = world::default_world_seed;
@@ -52,7 +52,7 @@ train::model_scores ask(const eval_options& o, const fs::path& dir) {
     const models::hf::model_folder folder(dir);
     check_vocabulary(folder, words);
     models::shard_options s;
-    s.compute = dtype_named(o.dtype);
+    s.compute = dtype_for(folder, o.dtype);
     const auto model = o.shard == "torch" ? models::make_torch_shard(folder, s) : models::make_reference_shard(folder, s);
     const auto from = o.split == "test" ? world::split::test : world::split::validation;
     return train::measure(where, words, train::score_with(*model), from, o.seed, o.questions);
@@ -68,8 +68,10 @@ train::adapter_scores draft(const eval_options& o) {
   try {
     const models::hf::model_folder folder(o.model);
     check_vocabulary(folder, words);
-    const auto device = load_device(folder, o.adapter, dtype::f32, folder.config().max_position_embeddings);
-    const auto whole = models::make_torch_shard(folder, {});
+    models::shard_options s;
+    s.compute = dtype_for(folder, o.dtype);
+    const auto device = load_device(folder, o.adapter, s.compute, folder.config().max_position_embeddings);
+    const auto whole = models::make_torch_shard(folder, s);
     const world_drafts what{o.split, o.seed, o.questions, o.read_log};
     train::adapter_scores scores;
     scores.drafts = train::measure_acceptance(*device, requests_of(what, "adapter " + o.adapter, where, words, *whole), {},
@@ -124,7 +126,7 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--world-seed", o->world_seed, "Of the world that the models were trained on");
   command->add_option("--people", o->people, "In that world")->check(CLI::Range(2u, 4096u));
   command->add_option("--shard", o->shard, "What runs the model")->check(CLI::IsMember({"torch", "reference"}));
-  command->add_option("--dtype", o->dtype, "Of the weights: f32 (default), f64, bf16, int8 or int4")
+  command->add_option("--dtype", o->dtype, "Of the weights: f32 (default), f64, bf16, int8 or int4; a quantised folder has its own")
     ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
   command->add_option("--read-log", o->read_log, "Where each read of the test split is written down");
   command->add_flag("--json", o->json, "For programs");

@@ -41,7 +41,11 @@ auto attempt(findings& f, const char* part, Read read) -> decltype(read()) {
 
 findings look_at(const std::string& dir) {
   findings f;
-  f.folder = attempt(f, "model", [&] { return std::make_shared<const models::hf::model_folder>(dir, progress_line()); });
+  f.folder = attempt(f, "model", [&] {
+    auto folder = std::make_shared<const models::hf::model_folder>(dir, progress_line());
+    folder->wait_for_check();
+    return folder;
+  });
   auto tokenizer_file = std::filesystem::path(dir) / "tokenizer.json";
   if (std::filesystem::exists(tokenizer_file))
     f.tokenizer = attempt(f, "tokenizer", [&] { return models::load_tokenizer(dir); });
@@ -83,7 +87,7 @@ std::vector<std::pair<std::string, std::uint64_t>> stage_bytes(const models::hf:
 std::string stored_as(const models::hf::model_folder& folder) {
   std::map<std::string, std::uint64_t> bytes;
   for (auto& [name, tensor] : folder.weights())
-    bytes[std::string(to_string(tensor.type))] += tensor.data.size();
+    bytes[std::string(to_string(tensor.type)) + (tensor.packed ? " (quantised)" : "")] += tensor.data.size();
   std::string out;
   for (auto& [type, n] : bytes)
     out += (out.empty() ? "" : ", ") + type;
@@ -128,6 +132,7 @@ json::object to_json(const std::string& dir, const findings& f) {
     out["digest"] = f.folder->digest();
     out["shape"] = shape_json(c);
     out["stored_as"] = stored_as(*f.folder);
+    out["quantised"] = f.folder->packed() ? json::value(to_string(*f.folder->packed())) : json::value(nullptr);
     out["bytes"] = std::move(stages);
     out["kv_bytes_per_token"] = {{"f32", models::kv_bytes_per_token(c, dtype::f32)}, {"bf16", models::kv_bytes_per_token(c, dtype::bf16)}};
     json::object ignored;
@@ -154,6 +159,8 @@ void print_folder(const findings& f) {
   std::cout << "\n  KV of one token: " << models::bytes_text(models::kv_bytes_per_token(c, dtype::f32)) << " in f32, "
             << models::bytes_text(models::kv_bytes_per_token(c, dtype::bf16)) << " in bf16\n";
   for (auto t : {dtype::f32, dtype::bf16, dtype::int8, dtype::int4}) {
+    if (f.folder->packed().value_or(t) != t)
+      continue;
     models::shard_options o;
     o.compute = t;
     o.kv_bytes = models::kv_bytes_per_token(c, models::kv_type(t)) * std::min<std::uint64_t>(c.max_position_embeddings, 4096);
@@ -178,7 +185,7 @@ constexpr auto footer = R"(Example:
   virga inspect my-llama --json
 
 Says shape, bytes per stage, memory, and each part that cannot be run, with the reason.
-JSON: model, runs, problems [{part, why}], stages, digest, shape, stored_as, bytes, kv_bytes_per_token, ignored_tensors,
+JSON: model, runs, problems [{part, why}], stages, digest, shape, stored_as, quantised (its dtype, else null), bytes, kv_bytes_per_token, ignored_tensors,
 tokenizer_ids (null without a tokenizer), chat_template.
 Exit codes: 0 the model runs (tokenizer and template may not), 2 it does not.)";
 

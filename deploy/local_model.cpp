@@ -42,7 +42,7 @@ std::uint64_t kv_bytes(const models::hf::model_config& c, std::uint64_t position
 
 void add_local_options(CLI::App& command, local_options& o) {
   command.add_option("--model", o.model, "Its folder; default models/zoo/cloud");
-  command.add_option("--dtype", o.dtype, "Of the weights: f32 (default), bf16 (half the memory), int8 (a quarter), int4 (a seventh) or f64")
+  command.add_option("--dtype", o.dtype, "Of the weights: f32 (default), bf16 (half the memory), int8 (a quarter), int4 (a seventh) or f64; a quantised folder has its own")
     ->check(CLI::IsMember({"f64", "f32", "bf16", "int8", "int4"}));
   command
     .add_option(
@@ -120,13 +120,17 @@ std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, models
   }
 }
 
-dtype local_model::weights() const { return dtype_named(options_.dtype); }
+dtype local_model::weights() const { return dtype_for(*folder_, options_.dtype); }
 
 dtype dtype_named(const std::string& name) {
   for (auto t : {dtype::f64, dtype::bf16, dtype::int8, dtype::int4})
     if (name == to_string(t))
       return t;
   return dtype::f32;
+}
+
+dtype dtype_for(const models::hf::model_folder& folder, const std::string& name) {
+  return name.empty() ? folder.packed().value_or(dtype::f32) : dtype_named(name);
 }
 
 std::string read_whole_input(const std::string& cure) {

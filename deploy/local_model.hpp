@@ -17,7 +17,7 @@ namespace virga::deploy {
 
 struct local_options {
   std::string model = "models/zoo/cloud";
-  std::string dtype = "f32";   ///< of weights: f64, f32, bf16, int8 or int4
+  std::string dtype;           ///< of weights: f64, f32, bf16, int8 or int4; empty: that of a quantised folder, else f32
   std::uint32_t threads = 0;   ///< 0: all cores for large models, one for small ones
   bool reference = false;
   std::string kv_dtype{};      ///< of KV: f32, bf16 or int8; empty: as the weights' dtype says
@@ -87,6 +87,9 @@ std::string read_standard_input(const std::string& cure);
 
 /// "f64", "f32", "bf16", "int8" or "int4".
 dtype dtype_named(const std::string& name);
+
+/// The same; empty: that of a quantised folder, else f32.
+dtype dtype_for(const models::hf::model_folder& folder, const std::string& name);
 
 /// "1,2, 3" or "[1, 2, 3]" -> ids. @throws bad_input naming the piece that is no id
 std::vector<token_id> parse_ids(const std::string& text);

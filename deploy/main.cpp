@@ -42,6 +42,7 @@ void add_commands(CLI::App& app) {
   add_validate_command(app);
   add_inspect_command(app);
   add_cut_command(app);
+  add_quantize_command(app);
   add_certs_command(app);
   add_train_command(app);
   add_eval_command(app);

@@ -48,15 +48,17 @@ struct reader {
     e.adapter = y.marked_text("adapter", false);
     path(e.adapter);
     constexpr std::array dtypes{dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4};
-    e.compute = dtypes[y.choice("dtype", 1, {"f64", "f32", "bf16", "int8", "int4"})];
+    if (auto i = y.choice("dtype", dtypes.size(), {"f64", "f32", "bf16", "int8", "int4"}); i < dtypes.size())
+      e.compute = dtypes[i];
+    e.compute_at = y.at("dtype");
     e.reference = y.choice("shard", 0, {"torch", "reference"}) == 1;
-    if (e.reference && e.compute != dtype::f64 && e.compute != dtype::f32)
-      found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: " + std::string(to_string(e.compute))
+    if (e.reference && e.compute && e.compute != dtype::f64 && e.compute != dtype::f32)
+      found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: " + std::string(to_string(*e.compute))
                                  + "` out, or take `shard: torch`"});
     if (y.has("kv_dtype"))
       e.kv = std::array{dtype::f32, dtype::bf16,
                         dtype::i8_rows}[y.choice("kv_dtype", std::nullopt, {"f32", "bf16", "int8"})];
-    if (e.kv && (e.compute == dtype::f64 || e.reference) && *e.kv != e.compute)
+    if (e.kv && (e.compute == dtype::f64 || e.reference) && *e.kv != e.compute.value_or(dtype::f32))
       found.push_back(
         {y.at("kv_dtype"),
          "`kv_dtype` is for `shard: torch` and rows in f32: leave it out beside `dtype: f64` and `shard: reference`"});

@@ -22,7 +22,8 @@ struct engine_entry {
   marked<std::string> model;   ///< folder, absolute
   marked<std::string> stages;  ///< empty: all that the folder holds; else the part of it that this node gets
   marked<std::string> adapter; ///< folder, absolute; empty: none. Of a drafter's engine: what it drafts with
-  dtype compute = dtype::f32;  ///< of weights
+  std::optional<dtype> compute;  ///< of weights; nothing: that of a quantised folder, else f32 (model_part)
+  mark compute_at;
   std::optional<dtype> kv{};   ///< of KV; none: as the weights' dtype says
   bool reference = false;      ///< the plain C++ shard in place of libtorch's
   std::uint64_t kv_mb = 0;

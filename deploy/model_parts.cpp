@@ -90,18 +90,35 @@ bool model_parts::add_adapter(model_part& part, const engine_entry& engine, prob
   }
 }
 
+/// A quantised folder runs in its dtype, on the torch shard.
+bool model_parts::runs_in(const model_part& part, const engine_entry& engine, problems& found) const {
+  try {
+    part.folder->need_dtype(part.compute);
+    if (engine.reference)
+      part.folder->need_numbers("`shard: reference`");
+    return true;
+  } catch (const models::bad_model& e) {
+    found.push_back({engine.compute ? engine.compute_at : engine.model.at, e.what()});
+    return false;
+  }
+}
+
 std::optional<model_part> model_parts::stages_of(const engine_entry& engine, problems& found) {
   model_part part;
   try {
     auto& folder = folders_[engine.model.value];
     if (!folder)
       folder = std::make_shared<models::hf::model_folder>(engine.model.value, progress_line());
+    folder->wait_for_check();
     part.folder = folder;
     part.stages = folder->stages();
   } catch (const std::exception& e) {
     found.push_back({engine.model.at, e.what()});
     return std::nullopt;
   }
+  part.compute = engine.compute.value_or(part.folder->packed().value_or(dtype::f32));
+  if (!runs_in(part, engine, found))
+    return std::nullopt;
   if (!engine.stages)
     return part;
   try {

@@ -14,7 +14,8 @@ struct model_part {
   std::shared_ptr<const models::hf::model_folder> folder;  ///< the one that the manifest names
   std::vector<models::stage> stages;                       ///< those of `stages:`, else the folder's
   bool cut = false;                                        ///< `stages` are not the folder's
-  std::shared_ptr<const models::hf::adapter_folder> adapter;  ///< nullptr: none
+  std::shared_ptr<const models::hf::adapter_folder> adapter{};  ///< nullptr: none
+  dtype compute = dtype::f32;                              ///< that of `dtype:`, else of a quantised folder, else f32
 
   std::uint32_t layers() const { return folder->config().num_hidden_layers; }
   bool whole() const;
@@ -39,6 +40,7 @@ public:
 
 private:
   std::optional<model_part> stages_of(const engine_entry& engine, problems& found);
+  bool runs_in(const model_part& part, const engine_entry& engine, problems& found) const;
   bool add_adapter(model_part& part, const engine_entry& engine, problems& found);
 
   std::map<std::string, std::shared_ptr<const models::hf::model_folder>> folders_;

@@ -53,7 +53,7 @@ void add_strategy(asked_edge& edge, strategy how, const engine_entry* e, model_p
   if (!part)
     return;
   edge.sizes[how] = {prompt, prompt_tokens(*part->folder, prompt), part->folder->config().hidden_size,
-                     e->compute == dtype::f64 ? dtype::f64 : dtype::f32};
+                     part->compute == dtype::f64 ? dtype::f64 : dtype::f32};
   edge.stops[how] = part->folder->generation().eos;
 }
 
@@ -64,7 +64,7 @@ std::string models_of(const manifest& m, model_parts& parts) {
       problems found;
       const auto part = parts.of(e, found);
       key += n.name.value + "/" + e.name.value + " " + (part ? part->folder->digest() + " " + models::describe(part->stages) : "?")
-             + " " + std::string(to_string(e.compute)) + "\n";
+             + " " + std::string(part ? to_string(part->compute) : "?") + "\n";
     }
   return key;
 }

@@ -26,7 +26,7 @@ engine_config make_engine(const engine_entry& e, const model_part& part, const f
   c.name = e.name.value;
   c.prefix_positions = e.prefix_cache ? c.prefix_positions : 0;
   models::shard_options options;
-  options.compute = e.compute;
+  options.compute = part.compute;
   options.kv = e.kv;
   options.kv_bytes = e.kv_mb * 1024 * 1024;
   options.progress = progress_line();
@@ -55,7 +55,7 @@ model_view make_view(const models::hf::model_folder& folder) {
   return v;
 }
 
-role_config make_role(const role_entry& r, const engine_entry& e, const model_part& part) {
+role_config make_role(const role_entry& r, const model_part& part) {
   role_config c;
   c.kind = r.kind;
   c.serves = r.serves;
@@ -64,7 +64,7 @@ role_config make_role(const role_entry& r, const engine_entry& e, const model_pa
   auto cloud_part = r.kind == role::drafter ? part.gap_from(r.split.value) : r.kind == role::verifier ? part.middle() : std::nullopt;
   std::tie(c.first_layer, c.last_layer) = cloud_part.value_or(std::pair(0u, 0u));
   c.hidden = part.folder->config().hidden_size;
-  c.compute = e.compute == dtype::f64 ? dtype::f64 : dtype::f32;  // rows of a shard with bf16 weights are f32
+  c.compute = part.compute == dtype::f64 ? dtype::f64 : dtype::f32;  // rows of a shard with bf16 weights are f32
   c.stages = part.text();
   c.stage_count = static_cast<std::uint32_t>(part.stages.size()) + (part.adapter ? 1 : 0);
   c.input_stages = r.kind == role::drafter ? part.stages_before(c.first_layer) : 0;
@@ -83,7 +83,7 @@ role_config make_far_role(const manifest& m, const role_entry& r, model_parts& p
     const auto& own = *own_role(at, r.kind);
     const auto& e = *std::find_if(at.engines.begin(), at.engines.end(),
                                   [&](const engine_entry& x) { return x.name.value == own.engine.value; });
-    auto one = make_role(own, e, part_of(m, e, parts));
+    auto one = make_role(own, part_of(m, e, parts));
     if (all.parts.empty() || r.in_turn)
       one.parts = {{{}, one.first_layer, one.last_layer}};
     if (all.parts.empty()) {
@@ -168,7 +168,7 @@ void add_engines_and_roles(const manifest& m, const node_entry& n, const run_dir
     c.engines.push_back(make_engine(e, part, dir.part(n.name.value, e.name.value)));
     for (const auto& r : n.roles)
       if (r.engine.value == e.name.value) {
-        auto& made = c.roles.emplace_back(make_role(r, e, part));
+        auto& made = c.roles.emplace_back(make_role(r, part));
         if (r.kind != role::verifier)
           made.view = make_view(*part.folder);
       }

@@ -69,8 +69,8 @@ struct folder_checker {
     auto part = e ? parts.of(*e, reported_already) : std::nullopt;
     if (!part)
       return std::nullopt;
-    return holding{"engine `" + e->name.value + "` of " + n.name.value, *part, e->compute,
-                   e->kv.value_or(models::kv_type(e->compute)), part->middle()};
+    return holding{"engine `" + e->name.value + "` of " + n.name.value, *part, part->compute,
+                   e->kv.value_or(models::kv_type(part->compute)), part->middle()};
   }
 
   /// Of a role that may be done elsewhere: as a whole.

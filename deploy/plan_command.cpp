@@ -33,7 +33,7 @@ json::array node_rows(const manifest& m, model_parts& parts) {
       if (!part)
         continue;
       models::shard_options o;
-      o.compute = e.compute;
+      o.compute = part->compute;
       o.stages = part->stages;
       o.kv_bytes = e.kv_mb * 1024 * 1024;
       const auto need = models::need_of(*part->folder, o, engine_config{}.batch_rows);

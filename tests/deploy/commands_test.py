@@ -37,6 +37,23 @@ def in_two_files(model):
     (model / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
 
 
+def grow(model, vocab):
+    """Zeros for weights, with a table of so many rows."""
+    data = (model / "model.safetensors").read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    header = {k: v for k, v in json.loads(data[8:8 + size]).items() if k != "__metadata__"}
+    header["model.embed_tokens.weight"]["shape"][0] = vocab
+    end = 0
+    for entry in header.values():
+        begin, end = end, end + 2 * math.prod(entry["shape"])
+        entry.update(dtype="BF16", data_offsets=[begin, end])
+    text = json.dumps(header).encode()
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    os.truncate(model / "model.safetensors", 8 + len(text) + end)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "vocab_size": vocab}))
+
+
 class Commands(ToyTest):
     def refused(self, *arguments, **options):
         result = self.toy.run(*arguments, **options)
@@ -198,6 +215,54 @@ class Commands(ToyTest):
         self.assertIn("needs a whole model", self.refused("run", "--model", "part", "x"))
         self.assertIn("no layers 1-9", self.refused("cut", "--model", "model", "--stages", "1-9", "--out", "other"))
         self.assertFalse((self.toy.folder / "other").exists())
+
+    def test_a_quantised_folder_answers_as_the_folder_that_it_was_made_from(self):
+        made = json.loads(self.ok("quantize", "model", "small", "--dtype", "int4", "--json").stdout)
+        seen = json.loads(self.ok("inspect", "small", "--json").stdout)
+        self.assertEqual((seen["quantised"], seen["runs"], seen["digest"]), ("int4", True, made["model_digest"]))
+        self.assertEqual(seen["digest"], json.loads(self.ok("inspect", "model", "--json").stdout)["digest"])
+        say = ("--max-tokens", "8", "--json", "--ignore-eos", "w4 w5")
+        ids = [json.loads(self.ok("run", "--model", *more, *say).stdout)["ids"]
+               for more in (("small",), ("small", "--dtype", "int4"), ("model", "--dtype", "int4"))]
+        self.assertEqual((ids[0], ids[0]), (ids[1], ids[2]))
+        scores = [self.ok("score", "--model", *more, "--ids", "4,5,6,7", "--json").stdout for more in (("small",), ("model", "--dtype", "int4"))]
+        self.assertEqual(scores[0], scores[1])
+        self.assertIn("small: is quantised to int4, so it cannot run in f32", self.refused("run", "--model", "small", "--dtype", "f32", "w4"))
+        self.assertIn("cannot run in f32", self.refused("score", "--model", "small", "--ids", "4,5", "--against", "f32"))
+        self.assertIn("needs the model's own numbers", self.refused("run", "--model", "small", "--reference", "w4"))
+        self.assertIn("training needs", self.refused("train", "adapter", "--model", "small", "--split", "1", "--out", "a", "--data", "x"))
+        self.assertIn("is quantised to int4", self.refused("quantize", "small", "again", "--dtype", "int8"))
+        self.assertIn("exists already", self.refused("quantize", "model", "small", "--dtype", "int8"))
+        self.refused("quantize", "model", "other", "--dtype", "f64")
+        self.refused("quantize", "model", "other")
+        rows = json.loads(self.ok("bench", "load", "--model", "small", "--rounds", "2", "--threads", "1", "--json").stdout)["rows"]
+        self.assertEqual([(r["dtype"], r["quantised"]) for r in rows], [("int4", True)])
+        self.assertEqual(rows[0]["bytes"], (self.toy.folder / "small/model.safetensors").stat().st_size)
+
+    def test_quantising_that_is_interrupted_leaves_nothing(self):
+        shutil.copytree(self.toy.folder / "model", self.toy.folder / "large")
+        grow(self.toy.folder / "large", vocab=4_000_000)
+        before = sorted(p.name for p in self.toy.folder.iterdir())
+        work = self.toy.start("quantize", "large", "new", "--dtype", "f32")
+        self.assertTrue(wait_until(lambda: any(self.toy.folder.glob(".virga-new-*/model.safetensors.part"))))
+        work.send_signal(signal.SIGINT)
+        output, _ = work.communicate(timeout=20)
+        self.assertEqual((work.returncode, sorted(p.name for p in self.toy.folder.iterdir())), (1, before), output)
+        self.assertIn("interrupted; nothing was written", output)
+
+    def test_a_manifest_may_name_a_quantised_folder(self):
+        self.ok("quantize", "model", "small", "--dtype", "int8")
+        self.ok("cut", "--model", "model", "--stages", "1-2", "--out", "part")
+        self.ok("quantize", "part", "middle", "--dtype", "int8")
+        self.toy.write_manifest(lambda text: text.replace("model: model, stages: \"1-2\"", "model: middle").replace("model: model", "model: small"))
+        self.ok("validate", "toy.yaml")
+        self.ok("up", "toy.yaml")
+        texts = {self.ok("chat", "--strategy", how, "--message", "w4 w5", "--max-tokens", "8").stdout.split("\n")[0] for how in ("cloud", "split")}
+        self.ok("down")
+        self.assertEqual(len(texts), 1, texts)
+        self.toy.write_manifest(lambda text: text.replace("name: whole, model: model", "name: whole, dtype: f32, model: small"))
+        self.assertIn("toy.yaml:10:30: " + str(self.toy.folder / "small") + ": is quantised to int8, so it cannot run in f32",
+                      self.refused("validate", "toy.yaml"))
 
     def test_certs_are_for_the_names_of_the_manifest_and_for_the_owner_only(self):
         self.ok("certs", "toy.yaml", "--out", "certs")
