@@ -280,7 +280,7 @@ private:
   at::Tensor scratch_ = at::empty({0}, at::kByte);
 };
 
-void check_kv(const shard_options& options) {
+void check_kv(const hf::model_folder& folder, const shard_options& options) {
   const auto kv = kv_type(options);
   const bool known =
       options.compute == dtype::f64 ? kv == dtype::f64 : kv == dtype::f32 || kv == dtype::bf16 || kv == dtype::i8_rows;
@@ -288,7 +288,7 @@ void check_kv(const shard_options& options) {
     throw bad_model(
         "beside " + std::string(to_string(options.compute)) + " weights the torch shard keeps keys and values in "
         + (options.compute == dtype::f64 ? "f64" : "f32, bf16 or bytes") + ", not in " + std::string(to_string(kv)));
-  if (kv == dtype::i8_rows && !types_for(options).packed)
+  if (kv == dtype::i8_rows && !types_for(folder, options).packed)
     throw bad_model("keys and values in bytes need our own kernels, which " + std::string(to_string(options.compute))
                     + " weights do not run on here: keep them in bf16, or take int8 weights");
 }
@@ -299,7 +299,7 @@ std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const sh
   constexpr std::array known{dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4};
   if (std::ranges::find(known, options.compute) == known.end())
     throw bad_model("the torch shard computes in f64, f32, bf16, int8 or int4, not in " + std::string(to_string(options.compute)));
-  check_kv(options);
+  check_kv(folder, options);
   return std::make_unique<torch_shard>(folder, options);
 }
 
