@@ -6,11 +6,12 @@ BUILD = build/release
 VIRGA = $(BUILD)/deploy/virga
 SETUP = deploy/setup/setup.sh
 
-.PHONY: all build setup test check-readers fuzzers fuzz soak demo example install package clean help
+.PHONY: all build setup cuda test check-readers fuzzers fuzz soak demo example install package clean help
 all: build
 
 help:
 	@echo 'make          set up and build: $(VIRGA)'
+	@echo 'make cuda     the same with engines on NVIDIA GPUs: build/cuda/deploy/virga'
 	@echo 'make demo     one cloud and two edge nodes answer, compared in a table and out/demo/report.html'
 	@echo 'make test     build and run every test'
 	@echo 'make fuzz     fuzz what reads foreign bytes: SECONDS=5 each'
@@ -29,6 +30,12 @@ build: setup
 	@cmake --preset release -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
 	@echo '[build] compiling with $(JOBS) jobs'
 	@cmake --build --preset release --parallel $(JOBS)
+
+# Downloads CUDA's libraries (2 GB, once). Compiles without a GPU; what needs one is in cuda_test.
+cuda:
+	@$(SETUP) --cuda
+	@cmake --preset cuda -DVIRGA_TORCH='$(abspath $(VIRGA_TORCH))' --log-level=WARNING
+	@cmake --build --preset cuda --parallel $(JOBS) --target virga cuda_test
 
 test:
 	@$(SETUP) --tests

@@ -12,6 +12,12 @@ foreach(lib libtorch_cpu.so libc10.so libgomp.so.1)
 endforeach()
 file(GLOB torch_cuda ${torch_dir}/../nvidia/cu13/lib/libcudart.so.* ${torch_dir}/../nvidia/cu13/lib/libcupti.so.*)
 install(FILES ${torch_cuda} DESTINATION ${private}/nvidia/cu13/lib)
+if(VIRGA_CUDA)
+  file(GLOB torch_cuda ${torch_dir}/lib/libtorch_cuda*.so ${torch_dir}/lib/libc10_cuda.so ${torch_dir}/lib/libtorch_nvshmem.so
+    ${torch_dir}/lib/libcaffe2_nvrtc.so)
+  install(FILES ${torch_cuda} DESTINATION ${private}/torch/lib)
+  install(DIRECTORY ${torch_dir}/../nvidia DESTINATION ${private} FILES_MATCHING PATTERN "*.so*")
+endif()
 file(GLOB torch_license ${torch_dir}/LICENSE ${torch_dir}/NOTICE)
 install(FILES ${torch_license} DESTINATION ${CMAKE_INSTALL_DOCDIR}/libtorch)
 

@@ -20,7 +20,8 @@ class Setup(unittest.TestCase):
         self.stand_in("df", "echo header; echo 'disk 9999 9999 9999 1% /'")
         # Downloading and unpacking in one: what comes last on the command line says which.
         self.stand_in("python3", 'echo python3 "$@" >> $CALLS; case "$*" in *download*) exit ${FAIL:-0};; '
-                                 '*unpack_wheels*) mkdir -p "$3/torch/include/ATen"; touch "$3/torch/include/ATen/ATen.h";; esac')
+                                 '*unpack_wheels*) for f in $4 $(case $4 in torch*) echo torch/include/ATen/ATen.h;; esac); do '
+                                 'mkdir -p "$(dirname "$3/$f")"; touch "$3/$f"; done;; esac')
 
     def tearDown(self):
         self.folder.cleanup()
@@ -30,8 +31,8 @@ class Setup(unittest.TestCase):
         file.write_text(f"#!/bin/sh\n{script}\n")
         file.chmod(0o755)
 
-    def run_setup(self, **environment):
-        return subprocess.run([SETUP / "setup.sh"], capture_output=True, text=True, timeout=30,
+    def run_setup(self, *arguments, **environment):
+        return subprocess.run([SETUP / "setup.sh", *arguments], capture_output=True, text=True, timeout=30,
                               env={"PATH": f"{self.root}/bin:{os.environ['PATH']}", "HOME": str(self.root), "CALLS": str(self.root / "calls"),
                                    **environment})
 
@@ -83,9 +84,29 @@ class Setup(unittest.TestCase):
         self.assertEqual((result.returncode, self.calls()), (0, ""), result.stderr)
         self.assertIn(f"libtorch: yours, {self.root}/mine", result.stdout)
 
+    def test_cuda_is_a_second_folder_and_leaves_the_first_alone(self):
+        result = self.run_setup("--cuda")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.calls().count("--require-hashes"), 2)
+        cache = self.root / ".cache/virga"
+        self.assertEqual(sorted(p.name for p in cache.iterdir()), ["libtorch-2.11.0", "libtorch-2.11.0-cuda", "setup.lock"])
+        self.assertTrue((cache / "libtorch-2.11.0-cuda/torch/include/ATen/ATen.h").exists())
+        self.assertFalse((cache / "libtorch-2.11.0/nvidia").exists())
+        (self.root / "calls").unlink()
+        self.assertEqual(self.run_setup("--cuda").returncode, 0)
+        self.assertEqual(self.calls(), "")
+
+    def test_cuda_needs_a_libtorch_that_has_it(self):
+        for file in ("mine/include/ATen/ATen.h", "mine/lib/libtorch_cpu.so"):
+            (self.root / file).parent.mkdir(parents=True)
+            (self.root / file).touch()
+        result = self.run_setup("--cuda", VIRGA_TORCH=str(self.root / "mine"))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("has no lib/libtorch_cuda.so", result.stderr)
+
     def test_every_download_is_pinned_and_no_host_is_named(self):
-        for line in (SETUP / "libtorch.txt").read_text().splitlines():
-            self.assertRegex(line, r"^#|^[a-z-]+==[0-9.]+ --hash=sha256:[0-9a-f]{64}$")
+        for line in ((SETUP / "libtorch.txt").read_text() + (SETUP / "libtorch-cuda.txt").read_text()).splitlines():
+            self.assertRegex(line, r"^#|^[a-z0-9-]+==[0-9.]+ --hash=sha256:[0-9a-f]{64}$")
         for line in (SETUP / "python-tests.txt").read_text().splitlines():
             self.assertRegex(line, r"^#|^[A-Za-z_-]+[0-9]*==[0-9.]+$")
         for file in SETUP.iterdir():
