@@ -49,6 +49,8 @@ void add_local_options(CLI::App& command, local_options& o) {
       "--kv-dtype", o.kv_dtype,
       "Of keys and values: f32, bf16 or int8 (bytes with a scale for each head); default f32 beside f32, else bf16")
     ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  command.add_option("--device", o.device, "What computes: cpu (default) or cuda:N, in a build with CUDA")
+    ->check([](const std::string& name) { return models::device_complaint(name); });
   command.add_option("--threads", o.threads, "Default: all cores for large models, 1 for small ones")->check(CLI::Range(1u, 1024u));
   command.add_flag("--reference", o.reference, "The plain C++ shard in place of libtorch's: slow, bit-identical everywhere");
 }
@@ -111,9 +113,12 @@ std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, dtype 
 
 std::unique_ptr<models::shard> local_model::load(std::uint64_t positions, models::shard_options s) const {
   s.kv_bytes = kv_bytes(folder_->config(), positions, models::kv_type(s));
+  s.device = options_.device;
   s.progress = progress_line();
   try {
-    models::check_memory(*folder_, s, prefill_rows);
+    if (options_.reference && s.device != "cpu")
+      throw bad_input("--reference computes on the processor: leave --device " + s.device + " out");
+    models::check_memory(*folder_, s, prefill_rows, models::free_memory_on(s.device));
     return options_.reference ? models::make_reference_shard(*folder_, s) : models::make_torch_shard(*folder_, s);
   } catch (const models::bad_model& e) {
     throw bad_input(e.what());

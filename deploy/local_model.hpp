@@ -19,11 +19,12 @@ struct local_options {
   std::string model = "models/zoo/cloud";
   std::string dtype;           ///< of weights: f64, f32, bf16, int8 or int4; empty: that of a quantised folder, else f32
   std::uint32_t threads = 0;   ///< 0: all cores for large models, one for small ones
+  std::string device = "cpu";  ///< or "cuda:N"
   bool reference = false;
   std::string kv_dtype{};      ///< of KV: f32, bf16 or int8; empty: as the weights' dtype says
 };
 
-/// --model, --dtype, --kv-dtype, --threads, --reference.
+/// --model, --dtype, --kv-dtype, --device, --threads, --reference.
 void add_local_options(CLI::App& command, local_options& o);
 
 /// Says threads to OpenMP and MKL. May run the program again with the same arguments: call it before reading anything.

@@ -2,6 +2,7 @@
 
 #include "deploy/failures.hpp"
 #include "deploy/manifest_role.hpp"
+#include "models/make_shard.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -38,6 +39,17 @@ struct reader {
       p.value = (m.base / p.value).lexically_normal().string();
   }
 
+  void use_device(engine_entry& e, const marked<std::string>& device) const {
+    e.device = device.value;
+    if (auto wrong = models::device_complaint(e.device); !wrong.empty())
+      found.push_back({device.at, wrong});
+    else if (e.device != "cpu" && e.reference)
+      found.push_back({device.at, "`shard: reference` computes on the processor: leave `device: " + e.device + "` out, or take `shard: torch`"});
+    else if (e.device != "cpu" && (e.compute == dtype::int8 || e.compute == dtype::int4))
+      found.push_back({device.at, "a GPU computes in bf16, f32 or f64: take `dtype: bf16` in the place of " + std::string(to_string(*e.compute))
+                                    + ", or leave `device: " + e.device + "` out"});
+  }
+
   engine_entry engine(const YAML::Node& yaml) const {
     yaml_map y(yaml, "engine", found);
     engine_entry e;
@@ -62,6 +74,8 @@ struct reader {
       found.push_back(
         {y.at("kv_dtype"),
          "`kv_dtype` is for `shard: torch` and rows in f32: leave it out beside `dtype: f64` and `shard: reference`"});
+    if (auto device = y.marked_text("device", false))
+      use_device(e, device);
     e.kv_mb = y.whole("kv_mb", 256, {1, 1 << 20});
     e.prefix_cache = y.choice("prefix_cache", 0, {"shared", "none"}) == 0;
     y.finish();

@@ -25,6 +25,7 @@ struct engine_entry {
   std::optional<dtype> compute;  ///< of weights; nothing: that of a quantised folder, else f32 (model_part)
   mark compute_at;
   std::optional<dtype> kv{};   ///< of KV; none: as the weights' dtype says
+  std::string device = "cpu";  ///< or "cuda:N"
   bool reference = false;      ///< the plain C++ shard in place of libtorch's
   std::uint64_t kv_mb = 0;
   bool prefix_cache = true;    ///< beginnings of prompts that were seen before are not computed again

@@ -87,6 +87,9 @@ struct checker {
         fail(e.name.at, "node " + n.name.value + " has two engines " + quoted(e.name.value) + ": rename one");
       else if (!used.contains(e.name.value))
         fail(e.name.at, "no role of " + n.name.value + " uses engine " + quoted(e.name.value) + ": use it or remove it");
+      if (e.device != n.engines.front().device)
+        fail(e.name.at, "node " + n.name.value + " has engines on " + n.engines.front().device + " and " + e.device
+                          + ": an error of a GPU ends its process, so give " + quoted(e.name.value) + " a node of its own");
     }
     for (const auto& r : n.roles)
       if (r.engine && !names.contains(r.engine.value))

@@ -29,11 +29,12 @@ engine_config make_engine(const engine_entry& e, const model_part& part, const f
   options.compute = part.compute;
   options.kv = e.kv;
   options.kv_bytes = e.kv_mb * 1024 * 1024;
+  options.device = e.device;
   options.progress = progress_line();
   options.adapter = part.adapter;
   c.make = [whole, cut, options, reference = e.reference, rows = c.batch_rows] {
     auto folder = whole ? whole : std::make_shared<const models::hf::model_folder>(cut, options.progress);
-    models::check_memory(*folder, options, rows);
+    models::check_memory(*folder, options, rows, models::free_memory_on(options.device));
     return reference ? models::make_reference_shard(*folder, options) : models::make_torch_shard(*folder, options);
   };
   return c;

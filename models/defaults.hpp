@@ -55,4 +55,21 @@ inline constexpr std::uint32_t max_context = 1u << 26;    ///< positions
 /// Positions of one KV page. Small enough that short histories waste little, large enough for few pages.
 inline constexpr std::uint32_t kv_page_positions = 64;
 
+/// Of a shard whose KV is gathered by page (cuda:N). A segment's rows up to which each of them gathers its history for itself: a
+/// round of drafts. More: the segment gathers once, and its step has a shape of its own.
+inline constexpr std::int64_t device_short_rows = 8;
+
+/// Rows of a step that gets one of few shapes and is repeated as a CUDA graph. More: run kernel by kernel, which then is
+/// no longer what the time goes into.
+inline constexpr std::int64_t device_fixed_rows = 64;
+
+/// Bytes of KV gathered at once in one layer, beside the KV itself. More: in pieces, kernel by kernel; a single history always fits.
+inline constexpr std::int64_t device_gather_bytes = 512ll << 20;
+
+/// Numbers of a mask for a prompt's rows, 32 MiB in bf16. More: in blocks of rows, of at least 16.
+inline constexpr std::int64_t device_mask_numbers = 16ll << 20;
+
+/// CUDA graphs kept, some MiB of device memory each. More: the one that was not used for longest goes and is made again when needed.
+inline constexpr std::size_t device_graphs = 64;
+
 } // namespace virga::models::defaults

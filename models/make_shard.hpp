@@ -26,6 +26,8 @@ struct shard_options {
   /// Of the torch shard below f32 rows: keys and values in f32, bf16 or i8_rows (bytes, with an f32 scale for each
   /// position's key and value in each head; our kernels only). None: as kv_type() says.
   std::optional<dtype> kv{};
+  /// Of the torch shard: "cpu", or "cuda:N" with f64, f32 or bf16, where a build with CUDA runs on a machine that has one.
+  std::string device = "cpu";
 };
 
 inline dtype kv_type(const shard_options& o) { return o.kv.value_or(kv_type(o.compute)); }
@@ -39,5 +41,12 @@ std::unique_ptr<shard> make_reference_shard(const hf::model_folder& folder, cons
 
 /// libtorch. Threads: as torch is set up in this process (one per engine by default).
 std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options);
+
+/// What is wrong with the name of a device, "" for "cpu" and "cuda:N".
+std::string device_complaint(const std::string& name);
+
+/// Bytes that weights and KV may still take on a device of that name: free_memory(), or what the GPU says.
+/// @throws bad_model with the cure when there is no such device, or this build has no CUDA
+std::uint64_t free_memory_on(const std::string& device);
 
 } // namespace virga::models

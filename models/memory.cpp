@@ -145,11 +145,14 @@ void check_memory(const hf::model_folder& folder, const shard_options& options, 
   if (folder.packed() && options.compute != dtype::int4)
     hf::fail(folder.dir().string(), "does not fit into memory: " + arithmetic(need, options.compute) + ", but " + bytes_text(free)
                                       + " are free; quantise the model to a narrower dtype, give it less KV or fewer layers, or free some memory");
-  auto cure = options.compute == dtype::int4 ? "give it less KV or fewer layers, or free some memory"
+  bool gpu = options.device != "cpu";
+  auto cure = gpu && options.compute == dtype::bf16 ? "give it less KV or fewer layers"
+              : gpu ? "take dtype bf16 (2 bytes), give it less KV or fewer layers"
+              : options.compute == dtype::int4 ? "give it less KV or fewer layers, or free some memory"
               : options.compute == dtype::int8 ? "take dtype int4, give it less KV or fewer layers, or free some memory"
               : options.compute == dtype::bf16 ? "take dtype int8 or int4, give it less KV or fewer layers, or free some memory"
                                                : "take dtype bf16 (2 bytes), int8 or int4, give it less KV or fewer layers, or free some memory";
-  hf::fail(folder.dir().string(), "does not fit into memory: " + arithmetic(need, options.compute) + ", but "
+  hf::fail(folder.dir().string(), "does not fit into " + (gpu ? options.device : "memory") + ": " + arithmetic(need, options.compute) + ", but "
                                     + bytes_text(free) + " are free; " + cure);
 }
 

@@ -55,6 +55,13 @@ std::vector<stage> stages_for(const hf::model_folder& folder, const shard_option
   return options.adapter ? with_adapter(options.stages, folder, *options.adapter) : options.stages;
 }
 
+stage_groups groups_of(std::span<const segment> batch) {
+  stage_groups out;
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    out[{batch[i].first_stage, batch[i].last_stage}].push_back(i);
+  return out;
+}
+
 paged_shard::paged_shard(const hf::model_folder& folder, const shard_options& options)
     : info_(make_info(folder, options)), layout_(layout_of(folder.config(), info_.kv)),
       lane_begin_(lane_starts(info_.stages)), kv_(lane_begin_.back(), layout_.bytes(), options.kv_bytes) {}

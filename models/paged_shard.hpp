@@ -6,6 +6,8 @@
 #include "models/kv.hpp"
 #include "models/make_shard.hpp"
 
+#include <map>
+
 namespace virga::models {
 
 /// The stages asked for, or those of the folder; with an adapter, that before the head.
@@ -14,6 +16,10 @@ std::vector<stage> stages_for(const hf::model_folder& folder, const shard_option
 
 /// "f32 [3, 8] in 96 bytes"
 std::string shape_text(const tensor& t);
+
+/// Segments that run through the same first and last stage, by their index in the batch.
+using stage_groups = std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::size_t>>;
+stage_groups groups_of(std::span<const segment> batch);
 
 class paged_shard : public shard {
 public:

@@ -20,6 +20,10 @@ public:
   template <class Real>
   void fill(std::uint64_t position, std::span<Real> cos, std::span<Real> sin) const;
 
+  /// What fill() is made of: radians a position, [head_dim / 2], and the attention factor.
+  std::span<const double> frequencies() const { return frequency_; }
+  double amplitude() const { return amplitude_; }
+
 private:
   std::vector<double> frequency_;  ///< radians a position, [head_dim / 2]
   double amplitude_ = 1;

@@ -5,8 +5,7 @@
 namespace virga::models::torch_impl {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  auto scale = at::mean(x.square(), {-1}, true).add_(eps).rsqrt_();
-  return x.mul(scale).mul_(weight);
+  return at::rms_norm(x, {x.size(-1)}, weight, eps);
 }
 
 layer::layer(weight_loader& load, const hf::model_config& c, std::uint32_t index)
@@ -59,7 +58,11 @@ void layer::run(at::Tensor& x, const std::vector<span_of_rows>& segments,
                 const std::vector<std::vector<at::Tensor>>& pages, const turns& turn, at::Tensor& scratch) const {
   if (qkv_.packed())
     return run_packed(x, segments, pages, turn, scratch);
-  x.add_(o_.times(attention(rms_norm(x, attention_norm_, eps_), segments, pages, turn)));
+  run(x, turn, [&](const at::Tensor& qkv, std::int64_t) { return over_pages(qkv, segments, pages); });
+}
+
+void layer::run(at::Tensor& x, const turns& turn, attention attend) const {
+  x.add_(o_.times(attend(queries_keys_values(rms_norm(x, attention_norm_, eps_), turn), window_)));
   if (output_norm_.defined()) {
     x.copy_(rms_norm(x, output_norm_, eps_));
     return;
@@ -69,8 +72,7 @@ void layer::run(at::Tensor& x, const std::vector<span_of_rows>& segments,
   x.add_(down_.times(at::silu(both.narrow(1, 0, width)).mul_(both.narrow(1, width, width))));
 }
 
-at::Tensor layer::attention(const at::Tensor& x, const std::vector<span_of_rows>& segments,
-                            const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const {
+at::Tensor layer::queries_keys_values(const at::Tensor& x, const turns& turn) const {
   auto& s = shape_;
   auto qkv = qkv_.times(x).view({x.size(0), s.heads + 2 * s.kv_heads, s.dim});
   if (q_norm_.defined()) {
@@ -79,6 +81,12 @@ at::Tensor layer::attention(const at::Tensor& x, const std::vector<span_of_rows>
     k.copy_(rms_norm(k, k_norm_, eps_));
   }
   rotate(qkv.narrow(1, 0, s.heads + s.kv_heads), turn);
+  return qkv;
+}
+
+at::Tensor layer::over_pages(const at::Tensor& qkv, const std::vector<span_of_rows>& segments,
+                             const std::vector<std::vector<at::Tensor>>& pages) const {
+  auto& s = shape_;
   std::vector<at::Tensor> out;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     auto& r = segments[i];

@@ -8,10 +8,16 @@
 #include "models/torch/decoder_layer_impl.hpp"
 #include "models/torch/weights_impl.hpp"
 
+#include <c10/util/FunctionRef.h>
+
 namespace virga::models::torch_impl {
 
 /// x / sqrt(mean(x^2) + eps) * weight, over the last dimension
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+/// Keeps the keys and values of a layer's rows, and attends. @param qkv [rows, heads + 2 * kv_heads, dim], turned @param window of
+/// the layer; 0: none @returns [rows, heads * dim] in the dtype of qkv
+using attention = c10::function_ref<at::Tensor(const at::Tensor& qkv, std::int64_t window)>;
 
 class layer {
 public:
@@ -23,13 +29,18 @@ public:
   /// @param scratch of the packed layers' operator
   void run(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
            const turns& turn, at::Tensor& scratch) const;
+  /// The same with libtorch's operators alone and the KV elsewhere. On any device.
+  void run(at::Tensor& x, const turns& turn, attention attend) const;
+
+  std::int64_t window() const { return window_; }  ///< positions that a row sees, its own included; 0: all
 
 private:
   void run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
                   const turns& turn, at::Tensor& scratch) const;
   void gather();
-  at::Tensor attention(const at::Tensor& x, const std::vector<span_of_rows>& segments,
-                       const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const;
+  at::Tensor queries_keys_values(const at::Tensor& x, const turns& turn) const;
+  at::Tensor over_pages(const at::Tensor& qkv, const std::vector<span_of_rows>& segments,
+                        const std::vector<std::vector<at::Tensor>>& pages) const;
 
   head_shape shape_;
   double eps_;

@@ -1,10 +1,10 @@
 #include "models/defaults.hpp"
-#include "models/hf/stored.hpp"
 #include "models/hf/weight_check.hpp"
 #include "models/paged_shard.hpp"
 #include "models/rotary.hpp"
 #include "models/torch/answer_impl.hpp"
-#include "models/torch/layer_impl.hpp"
+#include "models/torch/device_shard.hpp"
+#include "models/torch/stage_weights_impl.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -19,24 +19,6 @@ namespace {
 
 using namespace torch_impl;
 
-/// Segments that run through the same stages, by their index in the batch.
-using group = std::vector<std::size_t>;
-
-std::map<std::pair<std::uint32_t, std::uint32_t>, group> groups_of(std::span<const segment> batch) {
-  std::map<std::pair<std::uint32_t, std::uint32_t>, group> out;
-  for (std::size_t i = 0; i < batch.size(); ++i)
-    out[{batch[i].first_stage, batch[i].last_stage}].push_back(i);
-  return out;
-}
-
-/// Stored bytes of the tensors that the stages need.
-std::uint64_t bytes_of(const hf::model_folder& folder, const std::vector<stage>& stages) {
-  std::uint64_t sum = 0;
-  for (auto& name : hf::names_in_files(folder.config(), stages))
-    sum += folder.weight(name).data.size();
-  return sum;
-}
-
 class torch_shard final : public paged_shard {
 public:
   torch_shard(const hf::model_folder& folder, const shard_options& options)
@@ -45,34 +27,12 @@ public:
         stored_(info().kv == dtype::bf16      ? at::kBFloat16
                 : info().kv == dtype::i8_rows ? at::kByte
                                               : type_),
-        weights_(types_for(folder, options)), rotary_(config_) {
-    c10::InferenceMode guard;
-    weight_loader from([&](auto& name) -> auto& { return folder.weight(name); }, weights_, bytes_of(folder, info().stages), options.progress,
-                       folder.packed() ? folder.keeper() : nullptr);
-    for (auto& s : info().stages)
-      if (s.kind == stage_kind::adapter)
-        load(*options.adapter);
-      else
-        load(from, s);
-  }
+        packed_(types_for(folder, options).packed), weights_(load(folder, options)), rotary_(config_) {}
 
 private:
-  void load(weight_loader& from, const stage& s) {
-    const std::string table = "model.embed_tokens.weight";
-    if (s.kind == stage_kind::embedding)
-      embedding_ = from.matrix(table);
-    if (s.kind == stage_kind::head) {
-      norm_ = from.vector("model.norm.weight");
-      bool shared = config_.tie_word_embeddings && embedding_.defined();
-      head_ = shared ? embedding_ : from.matrix(config_.tie_word_embeddings ? table : "lm_head.weight");
-    }
-    for (auto i = s.first; s.kind == stage_kind::layers && i < s.last; ++i)
-      layers_.emplace_back(from, config_, i);
-  }
-
-  void load(const hf::adapter_folder& adapter) {
-    weight_loader from([&](auto& name) -> auto& { return adapter.weight(name); }, weights_, 0, {});
-    layers_.emplace_back(from, config_);
+  stage_weights load(const hf::model_folder& folder, const shard_options& options) const {
+    c10::InferenceMode guard;
+    return {folder, options, info().stages, types_for(folder, options)};
   }
 
   std::vector<segment_result> run(std::span<const segment> batch) override {
@@ -86,14 +46,14 @@ private:
     return out;
   }
 
-  void run_group(std::span<const segment> batch, const group& members, std::uint32_t first, std::uint32_t last,
+  void run_group(std::span<const segment> batch, const std::vector<std::size_t>& members, std::uint32_t first, std::uint32_t last,
                  std::vector<segment_result>& out) {
     std::vector<span_of_rows> spans;
     std::int64_t total = 0;
     for (auto i : members) {
       auto base = static_cast<std::int64_t>(batch[i].base), count = std::int64_t{row_count(batch[i])};
       spans.push_back({total, count, base, {}});
-      for (auto window : weights_.packed ? std::set<std::int64_t>{} : windows_of(first, last))  // our layers mask nothing
+      for (auto window : packed_ ? std::set<std::int64_t>{} : windows_of(first, last))  // our layers mask nothing
         spans.back().blocks.try_emplace(window, causal_blocks(base, count, window, type_));
       total += count;
     }
@@ -113,16 +73,12 @@ private:
   /// The windows of the layers in these stages.
   std::set<std::int64_t> windows_of(std::uint32_t first, std::uint32_t last) const {
     std::set<std::int64_t> out;
-    for (auto i = first; i <= last; ++i)
-      for (auto layer = info().stages[i].first; layer < info().stages[i].last; ++layer)
-        out.insert(config_.window(layer));
-    if (std::any_of(info().stages.begin() + first, info().stages.begin() + last + 1,
-                    [](const stage& s) { return s.kind == stage_kind::adapter; }))
-      out.insert(0);
+    for (auto i = first_lane(first); i < first_lane(last + 1); ++i)
+      out.insert(weights_.layers[i].window());
     return out;
   }
 
-  at::Tensor input(std::span<const segment> batch, const group& members, const std::vector<span_of_rows>& spans,
+  at::Tensor input(std::span<const segment> batch, const std::vector<std::size_t>& members, const std::vector<span_of_rows>& spans,
                    std::int64_t total) const {
     auto x = at::empty({total, std::int64_t{info().hidden}}, type_);
     auto row_bytes = info().hidden * size_of(info().compute);
@@ -133,18 +89,18 @@ private:
       std::ranges::copy(s.rows.data, at);
       if (s.tokens.empty())
         continue;
-      x.narrow(0, spans[k].first, spans[k].count).copy_(embedding_.rows({s.tokens.begin(), s.tokens.end()}, type_));
+      x.narrow(0, spans[k].first, spans[k].count).copy_(weights_.embedding.rows({s.tokens.begin(), s.tokens.end()}, type_));
     }
     return x;
   }
 
-  void run_layers(at::Tensor& x, std::span<const segment> batch, const group& members,
+  void run_layers(at::Tensor& x, std::span<const segment> batch, const std::vector<std::size_t>& members,
                   const std::vector<span_of_rows>& spans, const turns& turn, std::uint32_t stage_index) {
     std::vector<std::vector<at::Tensor>> pages(members.size());
     for (auto i = first_lane(stage_index); i < first_lane(stage_index + 1); ++i) {
       for (std::size_t k = 0; k < members.size(); ++k)
         pages[k] = pages_of(lane(batch[members[k]].seq, i));
-      layers_[i].run(x, spans, pages, turn, scratch_);
+      weights_.layers[i].run(x, spans, pages, turn, scratch_);
     }
   }
 
@@ -159,7 +115,7 @@ private:
         rotary_.fill(static_cast<std::uint64_t>(r.base + i), cos.subspan(at, n), sin.subspan(at, n));
       }
     both = both.to(type_);
-    if (weights_.packed)
+    if (packed_)
       return {{}, {}, both};
     both = both.unsqueeze(2);
     auto c = both.select(0, 0), s = both.select(0, 1);
@@ -167,7 +123,7 @@ private:
   }
 
   /// The head over the rows that anything wanted needs, all segments in one product.
-  void decide(const at::Tensor& x, std::span<const segment> batch, const group& members,
+  void decide(const at::Tensor& x, std::span<const segment> batch, const std::vector<std::size_t>& members,
               const std::vector<span_of_rows>& spans, std::vector<segment_result>& out) const {
     std::vector<at::Tensor> needed;
     for (std::size_t k = 0; k < members.size(); ++k)
@@ -177,7 +133,7 @@ private:
       return;
     auto rows = needed.size() == 1 ? needed.front() : at::cat(needed, 0);
     bool normed = passes_adapter(batch[members.front()]);
-    auto logits = head_.times_unrounded(normed ? rows : rms_norm(rows, norm_, config_.rms_norm_eps));
+    auto logits = weights_.head.times_unrounded(normed ? rows : rms_norm(rows, weights_.norm, config_.rms_norm_eps));
     std::int64_t at = 0;
     for (std::size_t k = 0; k < members.size(); ++k) {
       auto& s = batch[members[k]];
@@ -209,7 +165,7 @@ private:
   void copy_page(const page_copy& c) override {
     c10::InferenceMode guard;
     auto to = page(c.to), from = page(c.from);
-    if (weights_.packed)
+    if (packed_)
       to.copy_(from);
     else
       to.narrow(2, 0, c.positions).copy_(from.narrow(2, 0, c.positions));
@@ -219,7 +175,7 @@ private:
   std::pair<at::Tensor, at::Tensor> rows_of(const at::Tensor& p, std::int64_t first, std::int64_t count) const {
     auto keys = p.select(0, 0), values = p.select(0, 1);
     auto by_position =
-        weights_.packed ? keys.view({p.size(1), p.size(3), p.size(2)}).permute({2, 0, 1}) : keys.transpose(0, 1);
+        packed_ ? keys.view({p.size(1), p.size(3), p.size(2)}).permute({2, 0, 1}) : keys.transpose(0, 1);
     return {by_position.narrow(0, first, count), values.transpose(0, 1).narrow(0, first, count)};
   }
 
@@ -271,11 +227,9 @@ private:
   hf::model_config config_;
   at::ScalarType type_;    ///< of rows and logits
   at::ScalarType stored_;  ///< of KV
-  weight_types weights_;
+  bool packed_;            ///< weights for our kernels
+  stage_weights weights_;
   rotary rotary_;
-  at::Tensor norm_;
-  product embedding_, head_;
-  std::vector<layer> layers_;  ///< by lane; an adapter's among them
   std::vector<at::Tensor> pages_;
   at::Tensor scratch_ = at::empty({0}, at::kByte);
 };
@@ -288,7 +242,7 @@ void check_kv(const hf::model_folder& folder, const shard_options& options) {
     throw bad_model(
         "beside " + std::string(to_string(options.compute)) + " weights the torch shard keeps keys and values in "
         + (options.compute == dtype::f64 ? "f64" : "f32, bf16 or bytes") + ", not in " + std::string(to_string(kv)));
-  if (kv == dtype::i8_rows && !types_for(folder, options).packed)
+  if (kv == dtype::i8_rows && (options.device != "cpu" || !types_for(folder, options).packed))
     throw bad_model("keys and values in bytes need our own kernels, which " + std::string(to_string(options.compute))
                     + " weights do not run on here: keep them in bf16, or take int8 weights");
 }
@@ -296,6 +250,10 @@ void check_kv(const hf::model_folder& folder, const shard_options& options) {
 } // namespace
 
 std::unique_ptr<shard> make_torch_shard(const hf::model_folder& folder, const shard_options& options) {
+  if (options.device != "cpu") {
+    check_kv(folder, options);
+    return make_device_shard(folder, options);
+  }
   constexpr std::array known{dtype::f64, dtype::f32, dtype::bf16, dtype::int8, dtype::int4};
   if (std::ranges::find(known, options.compute) == known.end())
     throw bad_model("the torch shard computes in f64, f32, bf16, int8 or int4, not in " + std::string(to_string(options.compute)));

@@ -74,12 +74,13 @@ at::Tensor product::times(const at::Tensor& x) const {
   }
   if (weight.scalar_type() == x.scalar_type())
     return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
-  auto y = at::linear(x.to(weight.scalar_type()), weight).to(x.scalar_type());
+  auto narrow = x.to(weight.scalar_type());
+  auto y = x.is_cuda() ? at::mm(narrow, weight.t(), x.scalar_type()) : at::linear(narrow, weight).to(x.scalar_type());
   return bias.defined() ? y.add_(bias) : y;
 }
 
 at::Tensor product::times_unrounded(const at::Tensor& x) const {
-  if (packed() || weight.scalar_type() == x.scalar_type())
+  if (packed() || x.is_cuda() || weight.scalar_type() == x.scalar_type())
     return times(x);
   auto outputs = weight.size(0), block = std::max<std::int64_t>(1, widened_elements / weight.size(1));
   auto y = at::empty({x.size(0), outputs}, x.scalar_type());
@@ -112,7 +113,7 @@ weight_loader::weight_loader(source from, weight_types types, std::uint64_t tota
       kept_(std::move(kept)) {}
 
 at::Tensor weight_loader::vector(const std::string& name) {
-  auto out = mapped(from_(name)).to(types_.compute, false, !kept_);
+  auto out = mapped(from_(name)).to(types_.device, types_.compute, false, !kept_);
   told(name);
   return out;
 }
@@ -144,9 +145,9 @@ product weight_loader::matrix(const std::vector<std::string>& names) {
   else if (types_.packed || blocks)
     out = pack({std::move(parts), types_.matrices});
   else
-    out.weight = numbers(parts);
+    out.weight = numbers(parts).to(types_.device);
   if (!types_.packed && out.packed())
-    out = {widened(out).to(blocks ? at::kFloat : type_of(types_.matrices)), {}, {}};
+    out = {widened(out).to(types_.device, blocks ? at::kFloat : type_of(types_.matrices)), {}, {}};
   for (auto& name : names)
     told(name);
   return out;

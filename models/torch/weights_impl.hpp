@@ -23,7 +23,7 @@ struct product {
   bool defined() const { return weight.defined(); }
 
   /// x [rows, inputs] in the compute dtype -> [rows, outputs] in the compute dtype; the last dimension is contiguous.
-  /// Packed bf16: the operands are bf16, the sums f32. libtorch's bf16 rounds the result to bf16 once more.
+  /// Packed bf16: the operands are bf16, the sums f32, as on a GPU. libtorch's bf16 on the CPU rounds the result once more.
   at::Tensor times(const at::Tensor& x) const;
 
   /// The same, but nothing is rounded to bf16 behind the sums: for logits, where rounding would make ties. libtorch's
@@ -39,6 +39,7 @@ struct weight_types {
   at::ScalarType compute = at::kFloat;  ///< of vectors
   dtype matrices = dtype::f32;
   bool packed = false;  ///< for our kernels; else int8 and int4 are widened to f32 again
+  at::Device device = at::kCPU;  ///< on which they shall lie; on another one nothing is packed
 };
 
 /// Our kernels, or libtorch's operators, on this CPU? @throws bad_model when the folder is quantised to another dtype

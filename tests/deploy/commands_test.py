@@ -81,6 +81,9 @@ class Commands(ToyTest):
         self.assertIn("prompt has 601 tokens, the model takes 1 to 511", self.refused("run", "--model", "model", "w4 " * 600))
         self.assertIn("temperature is nan", self.refused("run", "--model", "model", "--temperature", "nan", "x"))
         self.assertIn("token id 96 is beyond the model's vocabulary of 96", self.refused("run", "--model", "model", "--ids", "1,96"))
+        self.assertIn("device `gpu`: known are cpu and cuda:N", self.refused("run", "--model", "model", "--device", "gpu", "w4"))
+        self.assertRegex(self.refused("run", "--model", "model", "--device", "cuda:99", "w4"), "device cuda:99: this (virga was built without CUDA|machine has)")
+        self.assertIn("leave --device cuda:0 out", self.refused("run", "--model", "model", "--device", "cuda:0", "--reference", "w4"))
         self.assertIn("`x` is no token id", self.refused("run", "--model", "model", "--ids", "1,x"))
         self.assertIn("`5` is not ID=VALUE", self.refused("run", "--model", "model", "--logit-bias", "5", "w4"))
 

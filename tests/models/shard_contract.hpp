@@ -326,4 +326,34 @@ inline void check_wants(const shard_maker& make) {
   CHECK(row.type == dtype::f64);
 }
 
+/// How far a row is from the oracle's, relative to the oracle's largest logit.
+inline double distance(std::span<const double> got, std::span<const double> expected) {
+  double worst = 0, scale = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    worst = std::max(worst, std::abs(got[i] - expected[i]));
+    scale = std::max(scale, std::abs(expected[i]));
+  }
+  return worst / scale;
+}
+
+/// A random walk beside the reference. @param f32_bound of the distance in f32 @returns the largest distance
+inline double check_walk(const shard_maker& make, const hf::model_folder& folder, dtype compute, std::uint64_t seed, int steps,
+                         double f32_bound) {
+  random_walk w(folder, compute, make, make_reference_shard, seed);
+  INFO(to_string(compute) << " seed " << seed << ": " << w.stages());
+  double worst = 0;
+  std::size_t rows = 0, flips = 0;
+  w.walk(steps, [&](auto got, auto expected) {
+    ++rows;
+    worst = std::max(worst, distance(got, expected));
+    bool clear = margin({expected.begin(), expected.end()}) > (compute == dtype::f64 ? 1e-9 : 1e-3);
+    flips += clear && argmax(got) != argmax(expected);
+  });
+  CHECK(rows > 50);
+  CHECK(worst < (compute == dtype::f64 ? 1e-12 : f32_bound));
+  CHECK(flips == 0);
+  CHECK(w.kv_bytes() == 0);
+  return worst;
+}
+
 } // namespace virga::models::test

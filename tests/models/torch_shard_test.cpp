@@ -9,37 +9,8 @@ using namespace virga::models::test;
 
 namespace {
 
-/// How far a row is from the oracle's, relative to the oracle's largest logit.
-double distance(std::span<const double> got, std::span<const double> expected) {
-  double worst = 0, scale = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    worst = std::max(worst, std::abs(got[i] - expected[i]));
-    scale = std::max(scale, std::abs(expected[i]));
-  }
-  return worst / scale;
-}
-
 std::unique_ptr<shard> whole(const hf::model_folder& f, dtype compute, std::vector<stage> stages = {}) {
   return make_torch_shard(f, {compute, 16u << 20, std::move(stages)});
-}
-
-/// A random walk beside the reference. @param f32_bound of the distance in f32 @returns the largest distance
-double walk(const hf::model_folder& folder, dtype compute, std::uint64_t seed, int steps, double f32_bound) {
-  random_walk w(folder, compute, make_torch_shard, make_reference_shard, seed);
-  INFO(to_string(compute) << " seed " << seed << ": " << w.stages());
-  double worst = 0;
-  std::size_t rows = 0, flips = 0;
-  w.walk(steps, [&](auto got, auto expected) {
-    ++rows;
-    worst = std::max(worst, distance(got, expected));
-    bool clear = margin({expected.begin(), expected.end()}) > (compute == dtype::f64 ? 1e-9 : 1e-3);
-    flips += clear && argmax(got) != argmax(expected);
-  });
-  CHECK(rows > 50);
-  CHECK(worst < (compute == dtype::f64 ? 1e-12 : f32_bound));
-  CHECK(flips == 0);
-  CHECK(w.kv_bytes() == 0);
-  return worst;
 }
 
 } // namespace
@@ -111,7 +82,7 @@ TEST_CASE("cuts, chunks, forks, truncations and ragged batches stay at the refer
   hf::model_folder folder(fixture(name));
   double worst = 0;
   for (std::uint64_t seed = 1; seed <= 8; ++seed)
-    worst = std::max(worst, walk(folder, compute, seed, 40, 1e-5));
+    worst = std::max(worst, check_walk(make_torch_shard, folder, compute, seed, 40, 1e-5));
   std::cout << name << " " << to_string(compute) << ": torch within " << worst << " of the reference\n";
 }
 
@@ -121,7 +92,7 @@ TEST_CASE("the options of every family stay at the reference", "[models][torch]"
   for (std::uint64_t seed = 101; seed <= 124; ++seed) {
     random_folder made(seed);
     INFO(made.text());
-    worst = std::max(worst, walk(hf::model_folder(made.dir()), compute, seed, 25, 5e-5));
+    worst = std::max(worst, check_walk(make_torch_shard, hf::model_folder(made.dir()), compute, seed, 25, 5e-5));
   }
   std::cout << "random folders " << to_string(compute) << ": torch within " << worst << " of the reference\n";
 }
@@ -136,7 +107,7 @@ TEST_CASE("matrices so large that they are packed stay at the reference", "[mode
     if (folder.config().hidden_size * folder.config().intermediate_size < 1 << 18)
       continue;
     ++large;
-    worst = std::max(worst, walk(folder, compute, seed, 20, 5e-5));
+    worst = std::max(worst, check_walk(make_torch_shard, folder, compute, seed, 20, 5e-5));
   }
   std::cout << "large matrices " << to_string(compute) << ": torch within " << worst << " of the reference\n";
 }
