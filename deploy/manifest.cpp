@@ -67,9 +67,9 @@ struct reader {
     if (e.reference && e.compute && e.compute != dtype::f64 && e.compute != dtype::f32)
       found.push_back({y.at(), "`shard: reference` computes in f64 and f32 only: leave `dtype: " + std::string(to_string(*e.compute))
                                  + "` out, or take `shard: torch`"});
-    if (y.has("kv_dtype"))
-      e.kv = std::array{dtype::f32, dtype::bf16,
-                        dtype::i8_rows}[y.choice("kv_dtype", std::nullopt, {"f32", "bf16", "int8"})];
+    constexpr std::array kinds{dtype::f32, dtype::bf16, dtype::i8_rows};
+    if (auto kind = y.choice("kv_dtype", kinds.size(), {"f32", "bf16", "int8"}); kind < kinds.size())
+      e.kv = kinds[kind];
     if (e.kv && (e.compute == dtype::f64 || e.reference) && *e.kv != e.compute.value_or(dtype::f32))
       found.push_back(
         {y.at("kv_dtype"),
