@@ -33,7 +33,8 @@ std::string python_for_llama(std::string given) {
 
 fs::path gguf_of(const fs::path& model, const std::string& dtype_name, const std::string& python,
                  const std::function<void(const std::string&)>& say) {
-  auto name = fs::weakly_canonical(model).filename().string() + "-" + dtype_name + ".gguf";
+  auto name = fs::weakly_canonical(model).relative_path().string() + "-" + dtype_name + ".gguf";
+  std::ranges::replace(name, '/', '-');  // two folders may have one last name
   auto out = bench_cache() / name;
   auto from = fs::last_write_time(model / "config.json");
   if (fs::exists(out) && fs::last_write_time(out) > from)

@@ -61,7 +61,7 @@ std::vector<stored_tensor> stored_tensors(const model_config& c, const std::vect
     else if (s.kind == stage_kind::head || !shared)
       for (auto& [name, shape] : tensors_of(c, {s}))
         out.push_back({name, {name}, shape});
-  std::ranges::stable_partition(out, &stored_tensor::matrix);
+  std::stable_partition(out.begin(), out.end(), [](const stored_tensor& t) { return t.matrix(); });
   return out;
 }
 

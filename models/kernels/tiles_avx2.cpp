@@ -28,18 +28,8 @@ struct isa {
     return sum + (vi)even + (vi)odd;
   }
 
-  static std::int32_t largest(vi v) {
-    auto most = v[0];
-    for (int i = 1; i < lanes; ++i)
-      most = v[i] > most ? v[i] : most;
-    return most;
-  }
-  static std::int32_t total(vi v) {
-    std::int32_t sum = 0;
-    for (int i = 0; i < lanes; ++i)
-      sum += v[i];
-    return sum;
-  }
+  static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
+  static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }
   static vf bf16s(const std::uint16_t* p) {
     return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16);
   }

@@ -21,6 +21,23 @@ using namespace virga::models::kernels;
 
 using word32 = std::int32_t;
 
+/// For an isa without an instruction for it.
+template <class V>
+word32 largest_lane(V v, int lanes) {
+  auto most = v[0];
+  for (int i = 1; i < lanes; ++i)
+    most = v[i] > most ? v[i] : most;
+  return most;
+}
+
+template <class V>
+word32 total_of_lanes(V v, int lanes) {
+  word32 sum = 0;
+  for (int i = 0; i < lanes; ++i)
+    sum += v[i];
+  return sum;
+}
+
 /// What a tile reads and writes.
 struct tile_task {
   const std::byte* panel = nullptr;

@@ -21,18 +21,8 @@ struct isa {
     return sum;
   }
 
-  static std::int32_t largest(vi v) {
-    auto most = v[0];
-    for (int i = 1; i < lanes; ++i)
-      most = v[i] > most ? v[i] : most;
-    return most;
-  }
-  static std::int32_t total(vi v) {
-    std::int32_t sum = 0;
-    for (int i = 0; i < lanes; ++i)
-      sum += v[i];
-    return sum;
-  }
+  static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
+  static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }
   static vf signed_bytes(const std::int8_t* p) { return vf{1.f * p[0], 1.f * p[1], 1.f * p[2], 1.f * p[3]}; }
   static vf bf16s(const std::uint16_t* p) { return (vf)(vi{p[0], p[1], p[2], p[3]} << 16); }
 
