@@ -117,7 +117,7 @@ given = set()
 def free_port() -> int:
     """Each call another one, below those that outgoing connections take: a link of another test may not have it by the time."""
     while True:
-        port = random.randrange(15000, 32000)
+        port = random.randrange(20000, 32000)
         if port not in given and is_free(port):
             given.add(port)
             return port

@@ -49,11 +49,17 @@ class Exhaustion(ToyTest):
         self.down()
 
     def under_load(self, strategy: str, victim: str) -> list:
-        """Statuses and errors of 60 requests from 10 clients, while `victim` gets SIGTERM."""
+        """Statuses and errors of 60 requests from 10 clients, while `victim` gets SIGTERM: after the first 20 answers."""
+        answered = []
         def one(i):
             if i == 20:
+                until = time.monotonic() + 60
+                while len(answered) < 20 and time.monotonic() < until:
+                    time.sleep(0.0005)
                 os.kill(self.toy.pid(victim), signal.SIGTERM)
             code, answer = self.toy.ask(strategy, 60)
+            if i < 20:
+                answered.append(i)
             return code, answer["choices"][0]["text"] if code == 200 else answer.get("error", {}).get("code", "gone")
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             return list(pool.map(one, range(60)))
