@@ -52,8 +52,8 @@ void print_faults(const json::object& result) {
   print_table(std::cout, table);
 }
 
-std::string number(const json::object& r, const char* key, int digits) {
-  return r.contains(key) ? fixed(r.at(key).to_number<double>(), digits) : std::string("-");
+std::string number(const json::object& r, const char* key, int digits, double scale = 1) {
+  return r.contains(key) ? fixed(r.at(key).to_number<double>() * scale, digits) : std::string("-");
 }
 
 void print_engine(const json::object& result) {
@@ -107,9 +107,6 @@ void print_plan(const json::object& result) {
 void print_hat(const json::object& result) {
   std::vector<std::vector<std::string>> table{
     {"model", "devices", "RTT", "strategy", "TTFT", "TBT", "of bound", "accept length", "facts", "tokens/s", "kB up", "kB down", "identical", "texts changed"}};
-  auto number = [](const json::object& r, const char* key, int digits, double scale = 1) {
-    return r.contains(key) ? fixed(r.at(key).to_number<double>() * scale, digits) : std::string("-");
-  };
   for (const char* part : {"rows", "long", "controls", "wire", "losing"})
     for (auto& v : result.contains(part) ? result.at(part).as_array() : json::array{}) {
       auto& r = v.as_object();

@@ -2,6 +2,7 @@
 
 #include "deploy/bench/engine_side.hpp"
 #include "deploy/bench/random_model.hpp"
+#include "deploy/bench/timing.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/local_model.hpp"
 #include "models/make_shard.hpp"
@@ -23,11 +24,6 @@ using report = std::function<void(const std::string&)>;
 
 constexpr std::uint32_t batch_sizes[] = {1, 8, 32}, batch_steps = 8, batch_positions = 32 * 256;
 constexpr std::uint32_t idle_seconds = 5, busy_tokens = 16, chunk_rows = 256;
-
-double at_share(std::vector<double> v, double share) {
-  std::sort(v.begin(), v.end());
-  return v[static_cast<std::size_t>(share * static_cast<double>(v.size() - 1) + 0.5)];
-}
 
 double middle(const std::vector<double>& v) { return at_share(v, 0.5); }
 

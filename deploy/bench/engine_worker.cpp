@@ -1,5 +1,6 @@
 #include "deploy/bench/engine_worker.hpp"
 
+#include "deploy/bench/timing.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/local_model.hpp"
 #include "models/kernels/timed.hpp"
@@ -24,8 +25,6 @@ using clock = std::chrono::steady_clock;
 
 /// Tokens in the middle that sequences of a batch begin behind: half to three halves of it.
 constexpr std::uint32_t batch_depth = 64;
-
-double since(clock::time_point begun) { return std::chrono::duration<double>(clock::now() - begun).count(); }
 
 double cpu_seconds() {
   ::rusage u{};

@@ -1,6 +1,7 @@
 #include "deploy/bench/load_bench.hpp"
 
 #include "deploy/bench/random_model.hpp"
+#include "deploy/bench/timing.hpp"
 #include "deploy/failures.hpp"
 #include "deploy/local_model.hpp"
 #include "deploy/processes.hpp"
@@ -28,13 +29,6 @@ namespace json = boost::json;
 using clock = std::chrono::steady_clock;
 
 constexpr double goal = 1.2;
-
-double since(clock::time_point begun) { return std::chrono::duration<double>(clock::now() - begun).count(); }
-
-double at_share(std::vector<double> v, double share) {
-  std::sort(v.begin(), v.end());
-  return v[static_cast<std::size_t>(share * static_cast<double>(v.size() - 1) + 0.5)];
-}
 
 /// An open file.
 class file {

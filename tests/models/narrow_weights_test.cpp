@@ -83,21 +83,35 @@ std::vector<token_id> some_ids(const hf::model_folder& folder, std::mt19937& ran
   return ids;
 }
 
+/// One of models/zoo with what it is asked.
+struct shipped {
+  explicit shipped(const std::string& name)
+      : dir(fs::path(VIRGA_SOURCE_DIR) / "models/zoo" / name), folder(dir), tok(load_tokenizer(dir)),
+        f32(make_torch_shard(folder, {})),
+        questions(world::make_questions(world::world(), world::split::validation, 7, world::demo_mixture(), 60)) {}
+
+  comparison beside(shard& other) const {
+    comparison c;
+    for (auto& q : questions)
+      compare(c, *f32, other, tok->encode(q.prompt + " " + q.answer));
+    return c;
+  }
+
+  fs::path dir;
+  hf::model_folder folder;
+  std::shared_ptr<const tokenizer> tok;
+  std::unique_ptr<shard> f32;
+  std::vector<world::question> questions;
+};
+
 } // namespace
 
 TEST_CASE("narrow weights agree with f32 on the shipped models", "[models][narrow]") {
   auto name = GENERATE(as<std::string>{}, "edge-s", "edge-m", "cloud");
-  auto dir = fs::path(VIRGA_SOURCE_DIR) / "models/zoo" / name;
-  hf::model_folder folder(dir);
-  auto tok = load_tokenizer(dir);
-  auto f32 = make_torch_shard(folder, {});
-  const world::world w;
-  auto questions = world::make_questions(w, world::split::validation, 7, world::demo_mixture(), 60);
+  shipped model(name);
   for (auto& n : {narrow{dtype::bf16, 0.97, 0.05}, {dtype::int8, 0.97, 0.05}, {dtype::int4, 0.7, 0.8}}) {
-    auto other = make_torch_shard(folder, in(n.type));
-    comparison c;
-    for (auto& q : questions)
-      compare(c, *f32, *other, tok->encode(q.prompt + " " + q.answer));
+    auto other = make_torch_shard(model.folder, in(n.type));
+    auto c = model.beside(*other);
     print(name, n.type, c);
     CHECK(c.positions > 1000);
     CHECK(c.agreement() > n.agreement);
@@ -107,18 +121,11 @@ TEST_CASE("narrow weights agree with f32 on the shipped models", "[models][narro
 
 TEST_CASE("narrow keys and values agree with f32 on the shipped models", "[models][narrow]") {
   auto name = GENERATE(as<std::string>{}, "edge-s", "edge-m", "cloud");
-  auto dir = fs::path(VIRGA_SOURCE_DIR) / "models/zoo" / name;
-  hf::model_folder folder(dir);
-  auto tok = load_tokenizer(dir);
-  auto f32 = make_torch_shard(folder, {});
-  const world::world w;
-  auto questions = world::make_questions(w, world::split::validation, 7, world::demo_mixture(), 60);
+  shipped model(name);
   for (auto kv : {dtype::bf16, dtype::i8_rows}) {
-    auto other = make_torch_shard(folder, {.kv = kv});
-    CHECK(other->kv_bytes_for(1) < f32->kv_bytes_for(1));
-    comparison c;
-    for (auto& q : questions)
-      compare(c, *f32, *other, tok->encode(q.prompt + " " + q.answer));
+    auto other = make_torch_shard(model.folder, {.kv = kv});
+    CHECK(other->kv_bytes_for(1) < model.f32->kv_bytes_for(1));
+    auto c = model.beside(*other);
     print(name + " with KV of its own", kv, c);
     CHECK(c.positions > 1000);
     CHECK(c.flips + (c.f32_loss != c.narrow_loss) > 0);  // it is no f32
