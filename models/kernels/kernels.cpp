@@ -34,6 +34,18 @@ std::uint64_t page_layout::bytes() const {
                                 : place(heads).values;
 }
 
+std::uint32_t page_layout::key_at(std::uint32_t position, std::uint32_t d) const {
+  return type == dtype::bf16 ? (d / 2 * page_positions + position) * 2 + d % 2 : d * page_positions + position;
+}
+
+std::uint32_t page_layout::value_at(std::uint32_t position, std::uint32_t d) const {
+  return type == dtype::bf16 ? (position / 2 * dim + d) * 2 + position % 2 : position * dim + d;
+}
+
+std::uint64_t attention_room(std::uint32_t dim, std::uint64_t pages) {
+  return queries_at_once * (pages * page_positions + dim);
+}
+
 std::uint64_t prepared_bytes(const packed_shape& s, std::uint32_t rows) {
   if (s.type == dtype::f32)
     return 0;

@@ -39,15 +39,23 @@ struct head_place {
   std::uint64_t key_scales = 0, value_scales = 0;  ///< f32, one for each position; of i8_rows
 };
 
-/// A page: keys as [head][dim][64 positions], then values as [head][64 positions][dim], in f32, bf16 or signed bytes
-/// (i8_rows); behind bytes their scales, [head][64 positions] of keys and of values.
+/// A page: keys as [head][dim][64 positions], then values as [head][64 positions][dim], in f32 or signed bytes
+/// (i8_rows); behind bytes their scales, [head][64 positions] of keys and of values. In bf16 two neighbours that a
+/// product adds stand together: keys as [head][dim / 2][64 positions][2], values as [head][32][dim][2 positions].
 struct page_layout {
   dtype type = dtype::f32;
   std::uint32_t heads = 0, dim = 0;
 
   head_place place(std::uint32_t head) const;
   std::uint64_t bytes() const;
+
+  /// Which number of its head's keys, of its head's values.
+  std::uint32_t key_at(std::uint32_t position, std::uint32_t d) const;
+  std::uint32_t value_at(std::uint32_t position, std::uint32_t d) const;
 };
+
+/// Queries that attend() takes at once, at most.
+inline constexpr std::uint32_t queries_at_once = 7;
 
 /// Queries of one position that share a head of keys and values.
 struct attention_task {
@@ -59,9 +67,10 @@ struct attention_task {
   dtype type = dtype::f32;                         ///< of what pages hold
   head_place at;
   std::uint64_t begin = 0, end = 0;                ///< positions seen
-  float* scores = nullptr;                         ///< room: 7 rows of `scores_stride`
-  std::uint64_t scores_stride = 0;                 ///< a number for each position of the pages seen
+  float* room = nullptr;                           ///< attention_room(dim, pages seen) numbers
 };
+
+std::uint64_t attention_room(std::uint32_t dim, std::uint64_t pages);
 
 /// What choosing a token needs of a row of logits.
 struct row_summary {
@@ -99,7 +108,8 @@ struct kernel_set {
   void (*keep)(const float* k, const float* v, std::uint32_t dim, dtype type, std::uint32_t position, void* page,
                const head_place& at) = nullptr;
 
-  /// Softmax over the positions seen. NaN in what is seen stays visible; what is not seen is not read, or not used.
+  /// Softmax over the positions seen. Beside bf16 pages queries and probabilities are rounded to bf16 too. NaN in what
+  /// is seen stays visible; what is not seen is not read, or not used.
   void (*attend)(const attention_task& task) = nullptr;
 
   /// Of n > 0 numbers.

@@ -1,5 +1,5 @@
 // Flags: -mavx2 -mfma -mf16c (CMakeLists.txt).
-#include "models/kernels/rows_impl.hpp"
+#include "models/kernels/kernel_set_impl.hpp"
 
 #if defined(__AVX2__) && defined(__FMA__)
 
@@ -10,6 +10,7 @@ namespace {
 struct isa {
   using vf = float __attribute__((vector_size(32)));
   using vi = std::int32_t __attribute__((vector_size(32)));
+  using vh = std::int16_t __attribute__((vector_size(16)));
   using vb = std::int8_t __attribute__((vector_size(8)));
   static constexpr int lanes = 8, width = 2, number_rows = 4, block_rows = 2;
 
@@ -30,9 +31,6 @@ struct isa {
 
   static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
   static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }
-  static vf bf16s(const std::uint16_t* p) {
-    return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16);
-  }
   static vf signed_bytes(const std::int8_t* p) {
     return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }

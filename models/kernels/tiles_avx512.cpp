@@ -1,5 +1,5 @@
 // Flags: -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mavx512vnni -mf16c (CMakeLists.txt).
-#include "models/kernels/rows_impl.hpp"
+#include "models/kernels/kernel_set_impl.hpp"
 
 #if defined(__AVX512BF16__) && defined(__AVX512VNNI__)
 
@@ -10,6 +10,7 @@ namespace {
 struct isa {
   using vf = float __attribute__((vector_size(64)));
   using vi = std::int32_t __attribute__((vector_size(64)));
+  using vh = std::int16_t __attribute__((vector_size(32)));
   using vb = std::int8_t __attribute__((vector_size(16)));
   static constexpr int lanes = 16, width = 2, number_rows = 12, block_rows = 5;
 
@@ -21,9 +22,6 @@ struct isa {
   }
   static std::int32_t largest(vi v) { return _mm512_reduce_max_epi32((__m512i)v); }
   static std::int32_t total(vi v) { return _mm512_reduce_add_epi32((__m512i)v); }
-  static vf bf16s(const std::uint16_t* p) {
-    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16);
-  }
   static vf signed_bytes(const std::int8_t* p) {
     return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }

@@ -1,42 +1,13 @@
-// models/kernels/tiles_impl.hpp: the products, written once over the vectors of an instruction set. Each tiles_*.cpp
-// includes it with flags and an `isa` of its own; everything here is in its unnamed namespace and calls no inline
-// function of the standard library, so that no other file can be given code for a CPU it was not built for.
-//
-// An isa has: lanes (f32 of a vector), the vectors vf, vi and vb (f32, i32, i8) of that many, number_rows and block_rows (rows of a tile
-// whose sums fit the registers), width (vectors of outputs of a tile), and
-//   vf dot_bf16(vf sum, vi pairs, vi pair)  sum += low halves' product + high halves' product, as bf16
-//   vi dot_bytes(vi sum, vi codes, vi x)    sum += the four products of unsigned codes and signed bytes
-//   std::int32_t largest(vi), total(vi)     of all lanes
-//   vf halves(const void*)                  the next `lanes` f16
-//   vf bf16s(const std::uint16_t*)          the next `lanes` bf16
-//   vf signed_bytes(const std::int8_t*)     the next `lanes` bytes
+// models/kernels/tiles_impl.hpp: products with a packed matrix, over the vectors of an instruction set
+// (vectors_impl.hpp).
 #pragma once
 
-#include "models/kernels/kernels.hpp"
+#include "models/kernels/vectors_impl.hpp"
 
 namespace {
 
 using namespace virga;
 using namespace virga::models::kernels;
-
-using word32 = std::int32_t;
-
-/// For an isa without an instruction for it.
-template <class V>
-word32 largest_lane(V v, int lanes) {
-  auto most = v[0];
-  for (int i = 1; i < lanes; ++i)
-    most = v[i] > most ? v[i] : most;
-  return most;
-}
-
-template <class V>
-word32 total_of_lanes(V v, int lanes) {
-  word32 sum = 0;
-  for (int i = 0; i < lanes; ++i)
-    sum += v[i];
-  return sum;
-}
 
 /// What a tile reads and writes.
 struct tile_task {
@@ -58,18 +29,6 @@ struct tiles {
   static constexpr std::uint64_t line_bytes = 64, soon = 8192;
   static constexpr int per_panel = static_cast<int>(panel_outputs) / Isa::lanes;
 
-  template <class V>
-  static V load(const void* p) {
-    V v;
-    __builtin_memcpy(&v, p, sizeof v);
-    return v;
-  }
-  static word32 word(const void* p) {
-    word32 x;
-    __builtin_memcpy(&x, p, sizeof x);
-    return x;
-  }
-
   /// Where the z-th vector of a tile's outputs lies behind its panel.
   static std::uint64_t behind(const tile_task& t, int z, std::uint64_t vector_bytes) {
     return static_cast<std::uint64_t>(t.first + z) * vector_bytes;
@@ -81,18 +40,18 @@ struct tiles {
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
       for (int z = 0; z < Width; ++z)
-        __builtin_memcpy(t.out + static_cast<std::uint64_t>(r) * t.out_stride + (t.first + z) * Isa::lanes, &sum[r][z],
-                         sizeof(vf));
+        store(t.out + static_cast<std::uint64_t>(r) * t.out_stride + (t.first + z) * Isa::lanes, sum[r][z]);
   }
 
   /// A tile asks for what is read a while later, beyond the end of its panel too, so that memory answers in time. With
   /// integers, where the sums of one step take longer, the tiles of many rows each ask for a part of the next panel.
-  template <int Rows, std::uint64_t Bytes>
+  /// @tparam Near which cache the bytes of one row come to: 3 the first, 2 the second
+  template <int Rows, std::uint64_t Bytes, int Near>
   static void ask_for(const tile_task& t, const std::byte* p) {
     if constexpr (Rows == 1) {
 #pragma GCC unroll 32
       for (std::uint64_t line = 0; line < Bytes; line += line_bytes)
-        __builtin_prefetch(p + soon + line, 0, 2);
+        __builtin_prefetch(p + soon + line, 0, Near);
     } else {
       for (auto line = t.ask_first; line < t.ask_last; ++line)
         __builtin_prefetch(p + t.ahead + line * line_bytes, 0, 2);
@@ -123,7 +82,7 @@ struct tiles {
         sum[r][z] = vf{};
     }
     for (std::uint64_t k = 0; k < t.steps; ++k) {
-      ask_for<Rows, panel_outputs * 4>(t, t.panel + k * panel_outputs * 4);
+      ask_for<Rows, panel_outputs * 4, Type == dtype::f32 ? 3 : 2>(t, t.panel + k * panel_outputs * 4);
       vi weights[Width];
 #pragma GCC unroll 8
       for (int z = 0; z < Width; ++z)
@@ -158,7 +117,7 @@ struct tiles {
     }
     auto* x = static_cast<const std::byte*>(t.x.values);
     for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs) {
-      ask_for<Rows, bytes>(t, t.panel + b * bytes);
+      ask_for<Rows, bytes, 2>(t, t.panel + b * bytes);
       vi part[Rows][Width];
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r)
@@ -213,7 +172,7 @@ struct tiles {
     auto* x = static_cast<const std::byte*>(t.x.values);
     const std::byte* block = t.panel;
     for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs, block += bytes) {
-      ask_for<1, bytes>(t, block);
+      ask_for<1, bytes, 2>(t, block);
       vi part[per_panel][2];
 #pragma GCC unroll 8
       for (int z = 0; z < per_panel; ++z) {
@@ -242,7 +201,7 @@ struct tiles {
     }
 #pragma GCC unroll 8
     for (int z = 0; z < per_panel; ++z)
-      __builtin_memcpy(t.out + z * Isa::lanes, &sum[z], sizeof(vf));
+      store(t.out + z * Isa::lanes, sum[z]);
   }
 
   template <dtype Type, int Rows, int Width>
@@ -284,7 +243,8 @@ struct tiles {
                           std::uint32_t first, std::uint32_t last, float* out, std::uint32_t out_stride) {
     constexpr std::uint32_t unit = Type == dtype::f32 ? 1 : Type == dtype::bf16 ? 2 : block_inputs;
     constexpr std::uint64_t value_bytes = Type == dtype::f32 ? 4 : Type == dtype::bf16 ? 2 : 1;
-    tile_task t{nullptr, unit < block_inputs ? soon : s.panel_bytes(), 0, 0, 0, s.padded_inputs() / unit, x, x.stride * value_bytes, nullptr, out_stride};
+    tile_task t{nullptr, unit < block_inputs ? soon : s.panel_bytes(), 0, 0, 0, s.padded_inputs() / unit, x,
+                x.stride * value_bytes, nullptr, out_stride};
     for (auto p = first; p < last; ++p) {
       t.panel = packed + p * s.panel_bytes();
       t.out = out + std::uint64_t{p} * panel_outputs;
@@ -303,75 +263,6 @@ struct tiles {
       case dtype::int8: return multiply_as<dtype::int8>(s, packed, x, rows, first, last, out, out_stride);
       case dtype::int4: return multiply_as<dtype::int4>(s, packed, x, rows, first, last, out, out_stride);
       default: __builtin_trap();  // no such shape is made
-    }
-  }
-
-  // -- rows -----------------------------------------------------------------------------------------------------------
-
-  static std::uint16_t bf16(float x) {
-    std::uint32_t bits;
-    __builtin_memcpy(&bits, &x, sizeof bits);
-    auto nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    return static_cast<std::uint16_t>((nan ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-  }
-
-  /// One block of signed bytes. What is not finite makes the scale NaN.
-  static void quantise(const float* x, std::int8_t* to, float& scale, word32& zero, word32 code_of_zero) {
-    constexpr int vectors = static_cast<int>(block_inputs) / Isa::lanes;
-    constexpr word32 infinity = 0x7f800000;
-    vf v[vectors];
-    vi sizes{};
-#pragma GCC unroll 8
-    for (int i = 0; i < vectors; ++i) {
-      v[i] = load<vf>(x + i * Isa::lanes);
-      const vi size = (vi)v[i] & 0x7fffffff;
-      sizes = size > sizes ? size : sizes;
-    }
-    const word32 bits = Isa::largest(sizes);  // the order of sizes is that of their bits, and NaN is the largest
-    float most;
-    __builtin_memcpy(&most, &bits, sizeof most);
-    const bool strange = bits >= infinity;
-    scale = strange ? __builtin_nanf("") : most / 127;
-    const float inverse = most > 0 && !strange ? 127 / most : 0;
-    vi codes{};
-#pragma GCC unroll 8
-    for (int i = 0; i < vectors; ++i) {
-      constexpr float shift = 0x1.8p23f;  // adding it leaves the nearest whole number in the low bits
-      const vi code = strange ? vi{} : (vi)(v[i] * inverse + shift) - 0x4b400000;
-      const auto narrow = __builtin_convertvector(code, typename Isa::vb);
-      __builtin_memcpy(to + i * Isa::lanes, &narrow, sizeof narrow);
-      codes += code;
-    }
-    zero = -code_of_zero * Isa::total(codes);
-  }
-
-  static void prepare(const packed_shape& s, const float* x, std::uint32_t stride, std::uint32_t first,
-                      std::uint32_t last, const prepared_rows& to) {
-    const auto inputs = s.inputs, padded = s.padded_inputs();
-    if (s.type == dtype::f32)
-      return;
-    for (std::uint64_t r = first; r < last; ++r) {
-      const float* from = x + r * stride;
-      if (s.type == dtype::bf16) {
-        auto* out = const_cast<std::uint16_t*>(static_cast<const std::uint16_t*>(to.values)) + r * to.stride;
-        for (std::uint32_t i = 0; i < inputs; ++i)
-          out[i] = bf16(from[i]);
-        for (auto i = inputs; i < padded; ++i)
-          out[i] = 0;
-        continue;
-      }
-      auto* out = const_cast<std::int8_t*>(static_cast<const std::int8_t*>(to.values)) + r * to.stride;
-      for (std::uint32_t b = 0; b < to.blocks; ++b) {
-        const float* block = from + b * block_inputs;
-        float with_zeros[block_inputs] = {};
-        if (const auto left = inputs - b * block_inputs; left < block_inputs) {
-          for (std::uint32_t i = 0; i < left; ++i)
-            with_zeros[i] = block[i];
-          block = with_zeros;
-        }
-        quantise(block, out + b * block_inputs, const_cast<float*>(to.scales)[r * to.blocks + b],
-                 const_cast<word32*>(to.zeros)[r * to.blocks + b], s.type == dtype::int8 ? 128 : 8);
-      }
     }
   }
 };

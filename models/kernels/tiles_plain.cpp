@@ -1,11 +1,12 @@
 // For every CPU: the compiler's own vectors, and bytes one by one.
-#include "models/kernels/rows_impl.hpp"
+#include "models/kernels/kernel_set_impl.hpp"
 
 namespace {
 
 struct isa {
   using vf = float __attribute__((vector_size(16)));
   using vi = std::int32_t __attribute__((vector_size(16)));
+  using vh = std::int16_t __attribute__((vector_size(8)));
   using vb = std::int8_t __attribute__((vector_size(4)));
   static constexpr int lanes = 4, width = 2, number_rows = 4, block_rows = 2;
 
@@ -24,7 +25,6 @@ struct isa {
   static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
   static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }
   static vf signed_bytes(const std::int8_t* p) { return vf{1.f * p[0], 1.f * p[1], 1.f * p[2], 1.f * p[3]}; }
-  static vf bf16s(const std::uint16_t* p) { return (vf)(vi{p[0], p[1], p[2], p[3]} << 16); }
 
   /// As models/small_floats.hpp; infinity and NaN do not occur, a weight is finite.
   static vf halves(const void* p) {

@@ -7,9 +7,6 @@ namespace virga::models::torch_impl {
 
 namespace {
 
-/// Rows of queries at most that attention keeps scores of.
-constexpr std::int64_t score_rows = 7;
-
 std::uint32_t width(std::int64_t n) { return static_cast<std::uint32_t>(n); }
 
 } // namespace
@@ -25,9 +22,9 @@ attention_half::attention_half(const layer_call& c, room& memory)
   std::int64_t longest = 0;
   for (std::uint32_t r = 0; r < c.count; ++r)
     longest = std::max(longest, c.places[r * 3] - c.places[r * 3 + 1]);
-  per_row_ = (longest / kernels::page_positions + 2) * kernels::page_positions;
+  room_ = kernels::attention_room(width(c.dim), static_cast<std::uint64_t>(longest / kernels::page_positions + 2));
   workers_ = std::min<std::int64_t>(at::get_num_threads(), c.kv_heads * c.count);
-  scores_ = memory.take<float>(static_cast<std::uint64_t>(workers_ * score_rows * per_row_));
+  scores_ = memory.take<float>(static_cast<std::uint64_t>(workers_) * room_);
   pages_ = memory.take<void*>(c.pages.size());
 }
 
@@ -69,11 +66,11 @@ void attention_half::attend() {
   at::parallel_for(0, workers_, 1, [&](std::int64_t first, std::int64_t last) {
     for (auto w = first; w < last; ++w)
       for (auto i = w; i < tasks; i += workers_)
-        attend_row(width(i / c_.kv_heads), i % c_.kv_heads, scores_ + w * score_rows * per_row_);
+        attend_row(width(i / c_.kv_heads), i % c_.kv_heads, scores_ + static_cast<std::uint64_t>(w) * room_);
   });
 }
 
-void attention_half::attend_row(std::uint32_t r, std::int64_t head, float* scores) {
+void attention_half::attend_row(std::uint32_t r, std::int64_t head, float* room) {
   auto group = c_.heads / c_.kv_heads;
   kernels::attention_task t;
   t.q = rows_ + std::uint64_t{r} * in_.stride + head * group * c_.dim;
@@ -86,8 +83,7 @@ void attention_half::attend_row(std::uint32_t r, std::int64_t head, float* score
   t.at = c_.layout.place(width(head));
   t.begin = static_cast<std::uint64_t>(c_.places[r * 3 + 1]);
   t.end = static_cast<std::uint64_t>(c_.places[r * 3]) + 1;
-  t.scores = scores;
-  t.scores_stride = static_cast<std::uint64_t>(per_row_);
+  t.room = room;
   c_.k.attend(t);
 }
 

@@ -99,13 +99,14 @@ public:
 private:
   void keep(std::uint32_t r);
   void attend();
-  void attend_row(std::uint32_t r, std::int64_t head, float* scores);
+  void attend_row(std::uint32_t r, std::int64_t head, float* room);
 
   const layer_call& c_;
   factor in_, out_;
   float *normed_, *rows_, *mixed_, *sums_, *scores_;
   void** pages_;
-  std::int64_t workers_ = 1, per_row_ = 0;  ///< numbers of one row of scores
+  std::int64_t workers_ = 1;
+  std::uint64_t room_ = 0;  ///< numbers that attention of one worker needs
 };
 
 class mlp_half {

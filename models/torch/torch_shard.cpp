@@ -171,39 +171,48 @@ private:
       to.narrow(2, 0, c.positions).copy_(from.narrow(2, 0, c.positions));
   }
 
-  /// Keys and values of some positions of a page, as they lie there: [count, kv_heads, dim] each.
-  std::pair<at::Tensor, at::Tensor> rows_of(const at::Tensor& p, std::int64_t first, std::int64_t count) const {
-    auto keys = p.select(0, 0), values = p.select(0, 1);
-    auto by_position =
-        packed_ ? keys.view({p.size(1), p.size(3), p.size(2)}).permute({2, 0, 1}) : keys.transpose(0, 1);
-    return {by_position.narrow(0, first, count), values.transpose(0, 1).narrow(0, first, count)};
+  /// Keys and values of some positions of a page of libtorch's own operators: [count, kv_heads, dim] each.
+  static std::pair<at::Tensor, at::Tensor> rows_of(const at::Tensor& p, std::int64_t first, std::int64_t count) {
+    return {p.select(0, 0).transpose(0, 1).narrow(0, first, count),
+            p.select(0, 1).transpose(0, 1).narrow(0, first, count)};
   }
 
-  /// Pages of bytes and their rows: takes each number, number(page, rows), and each scale, scale(page, rows), to its
+  /// Pages of our kernels and their rows: takes each number, number(page, row), and each scale, scale(page, row), to its
   /// place or back.
-  template <class Number, class Scale>
-  void each_byte(std::byte* page, std::uint32_t first, std::uint32_t count, const Number& number,
-                 const Scale& scale) const {
-    const auto dim = layout().dim, heads = layout().heads;
-    for (std::uint32_t h = 0; h < 2 * heads; ++h) {
-      const auto at = layout().place(h % heads);
-      const bool keys = h < heads;
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const auto position = first + i, row = i * 2 * heads + h;
-        scale(reinterpret_cast<float*>(page + (keys ? at.key_scales : at.value_scales))[position], row);
-        for (std::uint32_t d = 0; d < dim; ++d)
-          number(page[keys ? at.keys + d * defaults::kv_page_positions + position : at.values + position * dim + d],
-                 row * dim + d);
+  template <class Number, class Move, class Scale>
+  void each_number(std::byte* page, std::uint32_t first, std::uint32_t count, std::byte* rows, const Move& number,
+                   const Scale& scale) const {
+    auto* row = reinterpret_cast<Number*>(rows);
+    for (std::uint32_t i = 0; i < count; ++i)
+      for (std::uint32_t h = 0; h < 2 * layout().heads; ++h, row += layout().dim) {
+        const auto position = first + i;
+        const auto at = layout().place(h % layout().heads);
+        const bool keys = h < layout().heads;
+        auto* numbers = reinterpret_cast<Number*>(page + (keys ? at.keys : at.values));
+        for (std::uint32_t d = 0; d < layout().dim; ++d)
+          number(numbers[keys ? layout().key_at(position, d) : layout().value_at(position, d)], row[d]);
+        if constexpr (sizeof(Number) == 1)
+          scale(reinterpret_cast<float*>(page + (keys ? at.key_scales : at.value_scales))[position],
+                i * 2 * layout().heads + h);
       }
+  }
+
+  template <class Move, class Scale>
+  void each_number(const at::Tensor& page, std::uint32_t first, std::uint32_t count, std::byte* rows,
+                   const Move& number, const Scale& scale) const {
+    auto* p = static_cast<std::byte*>(page.mutable_data_ptr());
+    switch (layout().type) {
+      case dtype::i8_rows: return each_number<std::uint8_t>(p, first, count, rows, number, scale);
+      case dtype::bf16: return each_number<std::uint16_t>(p, first, count, rows, number, scale);
+      default: return each_number<std::uint32_t>(p, first, count, rows, number, scale);
     }
   }
 
   void read_kv(page_id id, std::uint32_t first, std::uint32_t count, std::byte* to, float* scales) const override {
     c10::InferenceMode guard;
-    if (scales != nullptr)
-      return each_byte(static_cast<std::byte*>(pages_[id].mutable_data_ptr()), first, count,
-                       [&](std::byte& in_page, std::uint32_t i) { to[i] = in_page; },
-                       [&](float& in_page, std::uint32_t i) { scales[i] = in_page; });
+    if (packed_)
+      return each_number(pages_[id], first, count, to, [](auto& in_page, auto& in_row) { in_row = in_page; },
+                         [&](float& in_page, std::uint32_t i) { scales[i] = in_page; });
     auto [keys, values] = rows_of(pages_[id], first, count);
     auto rows = at::stack({keys, values}, 1).cpu();
     std::memcpy(to, rows.const_data_ptr(), rows.nbytes());
@@ -212,10 +221,10 @@ private:
   void write_kv(page_id id, std::uint32_t first, std::uint32_t count, const std::byte* from,
                 const float* scales) override {
     c10::InferenceMode guard;
-    if (scales != nullptr)
-      return each_byte(static_cast<std::byte*>(page(id).mutable_data_ptr()), first, count,
-                       [&](std::byte& in_page, std::uint32_t i) { in_page = from[i]; },
-                       [&](float& in_page, std::uint32_t i) { in_page = scales[i]; });
+    if (packed_)
+      return each_number(page(id), first, count, const_cast<std::byte*>(from),
+                         [](auto& in_page, auto& in_row) { in_page = in_row; },
+                         [&](float& in_page, std::uint32_t i) { in_page = scales[i]; });
     auto [keys, values] = rows_of(page(id), first, count);
     auto rows = at::empty({std::int64_t{count}, 2, keys.size(1), keys.size(2)}, stored_);
     std::memcpy(rows.mutable_data_ptr(), from, rows.nbytes());
