@@ -127,7 +127,7 @@ struct attention {
     const auto first = begin / lanes * lanes, last = (end + lanes - 1) / lanes * lanes;
     vf sum{};
     for (auto i = first; i < last; i += lanes) {
-      vf v = rows::exp(load<vf>(scores + i) - most);
+      vf v = rows::exp_below_88(load<vf>(scores + i) - most);
       if (i < begin || i + lanes > end)
         v = seen_only(v, i, begin, end);
       store(scores + i, v);

@@ -84,10 +84,10 @@ struct kernel_set {
   std::string_view name;  ///< "avx512" (with bf16 and vnni), "avx2" (with fma; f16c came before both), "plain"
   bool (*runs_here)() = nullptr;
 
-  /// Rows [first, last) of x [.., inputs] f32, row stride `stride`, into `to` (from places()). NaN and infinity stay
-  /// visible in the result of every product of their block.
-  void (*prepare)(const packed_shape& shape, const float* x, std::uint32_t stride, std::uint32_t first,
-                  std::uint32_t last, const prepared_rows& to) = nullptr;
+  /// The inputs [first, last) of one row into `to` (from places()). NaN and infinity stay visible in the result of every
+  /// product of their block. @param x the input `first` @param first multiple of 32 @param last so too, or shape.inputs
+  void (*prepare)(const packed_shape& shape, const float* x, std::uint32_t row, std::uint32_t first, std::uint32_t last,
+                  const prepared_rows& to) = nullptr;
 
   /// out[row][output] for the outputs of the panels [first_panel, last_panel). @param out [rows][out_stride], with room
   /// for whole panels: padding is written as zero

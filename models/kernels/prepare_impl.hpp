@@ -16,20 +16,14 @@ struct preparing {
     auto* out = static_cast<std::byte*>(to);
     std::uint32_t i = 0;
     for (; i + Isa::lanes <= n; i += Isa::lanes) {
-      const auto upper = rounded(load<vf>(x + i));
+      const auto upper = Isa::rounded(load<vf>(x + i));
       store(out + i * 2, upper);
     }
     for (; i < n; ++i) {
-      const auto upper = rounded(vf{} + x[i])[0];
+      const auto upper = Isa::rounded(vf{} + x[i])[0];
       store(out + i * 2, upper);
     }
   }
-  static typename Isa::vh rounded(vf x) {
-    constexpr word32 upper = ~0xffff;
-    const vi bits = x != x ? ((vi)x & upper) | 0x400000 : (vi)x;
-    return __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, typename Isa::vh);
-  }
-
   /// One block of signed bytes. What is not finite makes the scale NaN.
   static void quantise(const float* x, std::int8_t* to, float& scale, word32& zero, word32 code_of_zero) {
     constexpr int vectors = static_cast<int>(block_inputs) / Isa::lanes;
@@ -60,32 +54,28 @@ struct preparing {
     zero = -code_of_zero * Isa::total(codes);
   }
 
-  static void prepare(const packed_shape& s, const float* x, std::uint32_t stride, std::uint32_t first,
-                      std::uint32_t last, const prepared_rows& to) {
-    const auto inputs = s.inputs, padded = s.padded_inputs();
+  static void prepare(const packed_shape& s, const float* x, std::uint32_t row, std::uint32_t first, std::uint32_t last,
+                      const prepared_rows& to) {
     if (s.type == dtype::f32)
       return;
-    for (std::uint64_t r = first; r < last; ++r) {
-      const float* from = x + r * stride;
-      if (s.type == dtype::bf16) {
-        auto* out = const_cast<std::uint16_t*>(static_cast<const std::uint16_t*>(to.values)) + r * to.stride;
-        round_bf16(from, inputs, out);
-        for (auto i = inputs; i < padded; ++i)
-          out[i] = 0;
-        continue;
-      }
-      auto* out = const_cast<std::int8_t*>(static_cast<const std::int8_t*>(to.values)) + r * to.stride;
-      for (std::uint32_t b = 0; b < to.blocks; ++b) {
-        const float* block = from + b * block_inputs;
-        float with_zeros[block_inputs] = {};
-        if (const auto left = inputs - b * block_inputs; left < block_inputs) {
-          for (std::uint32_t i = 0; i < left; ++i)
-            with_zeros[i] = block[i];
-          block = with_zeros;
-        }
-        quantise(block, out + b * block_inputs, const_cast<float*>(to.scales)[r * to.blocks + b],
-                 const_cast<word32*>(to.zeros)[r * to.blocks + b], s.type == dtype::int8 ? 128 : 8);
-      }
+    const auto at = std::uint64_t{row} * to.stride + first;
+    if (s.type == dtype::bf16) {
+      auto* out = const_cast<std::uint16_t*>(static_cast<const std::uint16_t*>(to.values)) + at;
+      round_bf16(x, last - first, out);
+      if (last == s.inputs && last != to.stride)
+        out[last - first] = 0;
+      return;
+    }
+    auto* out = const_cast<std::int8_t*>(static_cast<const std::int8_t*>(to.values)) + at;
+    const auto block = std::uint64_t{row} * to.blocks + first / block_inputs;
+    auto* scale = const_cast<float*>(to.scales) + block;
+    auto* zero = const_cast<word32*>(to.zeros) + block;
+    for (auto i = first; i < last; i += block_inputs, x += block_inputs, out += block_inputs) {
+      float with_zeros[block_inputs] = {};
+      const auto left = last - i;
+      for (std::uint32_t k = 0; left < block_inputs && k < left; ++k)
+        with_zeros[k] = x[k];
+      quantise(left < block_inputs ? with_zeros : x, out, *scale++, *zero++, s.type == dtype::int8 ? 128 : 8);
     }
   }
 };

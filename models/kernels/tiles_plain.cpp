@@ -22,6 +22,7 @@ struct isa {
     return sum;
   }
 
+  static vh rounded(vf x) { return upper_halves<vi, vh>(x); }
   static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
   static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }
   static vf signed_bytes(const std::int8_t* p) { return vf{1.f * p[0], 1.f * p[1], 1.f * p[2], 1.f * p[3]}; }

@@ -6,6 +6,7 @@
 // block_rows (rows of a tile whose sums fit the registers), width (vectors of outputs of a tile), and
 //   vf dot_bf16(vf sum, vi pairs, vi pair)  sum += low halves' product + high halves' product, as bf16
 //   vi dot_bytes(vi sum, vi codes, vi x)    sum += the four products of unsigned codes and signed bytes
+//   vh rounded(vf)                          to bf16
 //   std::int32_t largest(vi), total(vi)     of all lanes
 //   vf halves(const void*)                  the next `lanes` f16
 //   vf signed_bytes(const std::int8_t*)     the next `lanes` bytes
@@ -35,6 +36,14 @@ word32 total_of_lanes(V v, int lanes) {
   for (int i = 0; i < lanes; ++i)
     sum += v[i];
   return sum;
+}
+
+/// Rounded to bf16, to the nearest, ties to even. Without an instruction for it.
+template <class Words, class Halves, class Numbers>
+Halves upper_halves(Numbers x) {
+  constexpr word32 upper = ~0xffff;
+  const Words bits = x != x ? ((Words)x & upper) | 0x400000 : (Words)x;
+  return __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Halves);
 }
 
 template <class V>

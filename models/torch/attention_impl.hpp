@@ -35,10 +35,9 @@ struct span_of_rows {
 /// Blocks that let the row at position p see the positions up to p, the last `window` of them when it is not 0.
 std::vector<query_block> causal_blocks(std::int64_t base, std::int64_t count, std::int64_t window, at::ScalarType type);
 
-/// cos and signed sin of every row's position, [total, 1, dim]: x * cos + swapped halves of x * sin. Layers with packed weights take
-/// `halves` instead: cos and sin, [2, total, dim / 2].
+/// cos and signed sin of every row's position, [total, 1, dim]: x * cos + swapped halves of x * sin.
 struct turns {
-  at::Tensor cos, sin, halves;
+  at::Tensor cos, sin;
 };
 
 /// x [total, heads, dim] in place.

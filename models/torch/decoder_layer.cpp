@@ -12,16 +12,16 @@ namespace virga::models::torch_impl {
 static_assert(kernels::page_positions == defaults::kv_page_positions);
 
 factor::factor(dtype type, std::int64_t outputs, std::int64_t inputs, const at::Tensor& weight, const at::Tensor& bias,
-               std::uint32_t rows, room& memory_of_call)
+               std::uint32_t count, room& memory_of_call)
     : shape{type, static_cast<std::uint32_t>(outputs), static_cast<std::uint32_t>(inputs)},
       packed(static_cast<const std::byte*>(weight.const_data_ptr())),
-      add(bias.defined() ? bias.const_data_ptr<float>() : nullptr), stride(shape.padded_outputs()) {
+      add(bias.defined() ? bias.const_data_ptr<float>() : nullptr), rows(count), stride(shape.padded_outputs()) {
   TORCH_CHECK(weight.nbytes() == shape.bytes(), "virga::decoder_layer: ", weight.nbytes(), " bytes are no packed [",
               outputs, ", ", inputs, "]");
   memory = memory_of_call.take<std::byte>(kernels::prepared_bytes(shape, rows));
 }
 
-void factor::reads(float* x, std::uint32_t rows) {
+void factor::reads(float* x) {
   prepared = kernels::places(shape, rows, shape.type == dtype::f32 ? static_cast<void*>(x) : memory);
 }
 
@@ -43,9 +43,12 @@ dtype kept_as(at::ScalarType t) {
 } // namespace
 
 layer_call::layer_call(at::Tensor& rows_of_x, at::TensorList weights, at::IntArrayRef n, double epsilon,
-                       const at::Tensor& rows, const at::Tensor& turns, at::TensorList histories)
+                       const at::Tensor& rows, const at::Tensor& turns, const std::optional<at::Tensor>& going_on,
+                       at::TensorList histories)
     : k(kernels::best_kernels()), w(weights), type(static_cast<dtype>(n[0])), heads(n[1]), kv_heads(n[2]), dim(n[3]),
       mlp(n[4]), hidden(rows_of_x.size(1)), count(static_cast<std::uint32_t>(rows_of_x.size(0))),
+      left(going_on ? static_cast<std::uint32_t>(going_on->numel()) : count),
+      kept(going_on ? going_on->const_data_ptr<std::int64_t>() : nullptr),
       eps(static_cast<float>(epsilon)), x(rows_of_x.mutable_data_ptr<float>()),
       places(rows.const_data_ptr<std::int64_t>()), cos(turns.const_data_ptr<float>()),
       sin(cos + rows_of_x.size(0) * dim / 2), layout{kept_as(histories.front().scalar_type()),
@@ -54,22 +57,25 @@ layer_call::layer_call(at::Tensor& rows_of_x, at::TensorList weights, at::IntArr
       pages(histories) {}
 
 void layer_call::norm(layer_part weight, float* normed, factor& f) const {
-  f.reads(normed, count);
+  f.reads(normed);
   auto n = static_cast<std::uint32_t>(hidden);
-  each_row([&](std::uint32_t r) {
+  each_row(f.rows, [&](std::uint32_t r) {
     k.rms_norm(row(r), vector(weight), eps, n, normed + r * hidden);
-    k.prepare(f.shape, normed, n, r, r + 1, f.prepared);
+    k.prepare(f.shape, normed + r * hidden, r, 0, n, f.prepared);
   });
 }
 
-void layer_call::add_product(factor& f, float* y, float* sums) const {
-  f.reads(y, count);
-  auto inputs = f.shape.inputs;
-  each_row([&](std::uint32_t r) { k.prepare(f.shape, y, inputs, r, r + 1, f.prepared); });
+void layer_call::prepare(factor& f, float* y) const {
+  f.reads(y);
+  auto n = f.shape.inputs;
+  each_row(f.rows, [&](std::uint32_t r) { k.prepare(f.shape, y + std::uint64_t{r} * n, r, 0, n, f.prepared); });
+}
+
+void layer_call::add_product(const factor& f, float* sums) const {
   pieces(f.shape.panels(), grain(f), [&](std::uint32_t first, std::uint32_t last) {
-    k.multiply(f.shape, f.packed, f.prepared, count, first, last, sums, f.stride);
+    k.multiply(f.shape, f.packed, f.prepared, f.rows, first, last, sums, f.stride);
     auto from = first * kernels::panel_outputs, to = std::min(last * kernels::panel_outputs, f.shape.outputs);
-    for (std::uint32_t r = 0; r < count; ++r) {
+    for (std::uint32_t r = 0; r < f.rows; ++r) {
       auto *sum = row(r), *one = sums + std::uint64_t{r} * f.stride;
       for (auto i = from; i < to; ++i)
         sum[i] += f.add ? one[i] + f.add[i] : one[i];
@@ -79,8 +85,24 @@ void layer_call::add_product(factor& f, float* y, float* sums) const {
 
 namespace {
 
-void run_layer(at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, double eps, const at::Tensor& rows,
-               const at::Tensor& turns, at::TensorList pages, at::Tensor& scratch) {
+/// The halves of a call; both use the same memory, one after the other.
+struct halves {
+  halves(const layer_call& c, const at::Tensor& scratch)
+      : for_attention(begin(scratch), scratch.nbytes()), for_mlp(begin(scratch), scratch.nbytes()),
+        attention(c, for_attention) {
+    if (!c.w[output_norm].defined())
+      mlp.emplace(c, for_mlp);
+  }
+  static std::byte* begin(const at::Tensor& t) { return static_cast<std::byte*>(t.mutable_data_ptr()); }
+  std::uint64_t bytes() const { return std::max(for_attention.used(), for_mlp.used()); }
+
+  room for_attention, for_mlp;
+  attention_half attention;
+  std::optional<mlp_half> mlp;  ///< an adapter has none
+};
+
+void check(const at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, const at::Tensor& rows,
+           const at::Tensor& turns, const std::optional<at::Tensor>& kept, at::TensorList pages) {
   TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.scalar_type() == at::kFloat,
               "virga::decoder_layer: x must be contiguous f32 [rows, hidden]");
   TORCH_CHECK(weights.size() == layer_parts && numbers.size() == 5 && !pages.empty(),
@@ -88,28 +110,33 @@ void run_layer(at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, d
   TORCH_CHECK(rows.size(0) == x.size(0) && rows.size(1) == 3 && rows.is_contiguous() && rows.scalar_type() == at::kLong
                   && turns.is_contiguous() && turns.numel() == x.size(0) * numbers[3],
               "virga::decoder_layer: places and turns must be those of the rows");
-  const layer_call call(x, weights, numbers, eps, rows, turns, pages);
-  const bool adapter = weights[output_norm].defined();
-  room first(nullptr), second(nullptr);
-  attention_half(call, first);
-  if (!adapter)
-    mlp_half(call, second);
-  if (auto need = static_cast<std::int64_t>(std::max(first.used(), second.used())); scratch.numel() < need)
-    scratch = at::empty({need}, at::kByte);  // contents of old are nobody's
-  auto* memory = static_cast<std::byte*>(scratch.mutable_data_ptr());
-  room for_attention(memory), for_mlp(memory);
-  attention_half(call, for_attention).run();
-  if (adapter)
-    call.each_row([&](std::uint32_t r) {
-      call.k.rms_norm(call.row(r), call.vector(output_norm), call.eps, static_cast<std::uint32_t>(call.hidden), call.row(r));
+  TORCH_CHECK(!kept || (kept->is_contiguous() && kept->scalar_type() == at::kLong && kept->numel() <= x.size(0)),
+              "virga::decoder_layer: the rows that go on must be some of those of x");
+}
+
+void run_layer(at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, double eps, const at::Tensor& rows,
+               const at::Tensor& turns, const std::optional<at::Tensor>& kept, at::TensorList pages,
+               at::Tensor& scratch) {
+  check(x, weights, numbers, rows, turns, kept, pages);
+  const layer_call call(x, weights, numbers, eps, rows, turns, kept, pages);
+  std::optional<halves> parts(std::in_place, call, scratch);
+  if (auto need = parts->bytes(); scratch.nbytes() < need) {
+    scratch = at::empty({static_cast<std::int64_t>(need)}, at::kByte);  // contents of old are nobody's
+    parts.emplace(call, scratch);
+  }
+  parts->attention.run();
+  if (call.left > 0 && parts->mlp)
+    parts->mlp->run();
+  if (!parts->mlp)
+    call.each_row(call.left, [&](std::uint32_t r) {
+      call.k.rms_norm(call.row(r), call.vector(output_norm), call.eps, static_cast<std::uint32_t>(call.hidden),
+                      call.row(r));
     });
-  else
-    mlp_half(call, for_mlp).run();
 }
 
 TORCH_LIBRARY_FRAGMENT(virga, m) {
   m.def("decoder_layer(Tensor(a!) x, Tensor[] weights, int[] numbers, float eps, Tensor rows, Tensor turns, "
-        "Tensor(b!)[] pages, Tensor(c!) scratch) -> ()");
+        "Tensor? kept, Tensor(b!)[] pages, Tensor(c!) scratch) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(virga, CPU, m) { m.impl("decoder_layer", run_layer); }
@@ -121,7 +148,7 @@ void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n
   static const auto call =
       c10::Dispatcher::singleton().findSchemaOrThrow("virga::decoder_layer", "").typed<decltype(run_layer)>();
   const std::array<std::int64_t, 5> numbers{static_cast<std::int64_t>(n.type), n.heads, n.kv_heads, n.dim, n.mlp};
-  call.call(x, w, numbers, n.eps, at.rows, at.turns, pages, scratch);
+  call.call(x, w, numbers, n.eps, at.rows, at.turns, at.kept, pages, scratch);
 }
 
 } // namespace virga::models::torch_impl

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include <array>
+#include <optional>
 
 namespace virga::models::torch_impl {
 
@@ -42,10 +43,11 @@ struct layer_numbers {
 struct row_places {
   at::Tensor rows;   ///< i64 [rows, 3]: position, first position seen, index of its history's first page in `pages`
   at::Tensor turns;  ///< f32 [2, rows, dim / 2]: cos and sin
+  std::optional<at::Tensor> kept;  ///< i64, ascending: the rows that anyone needs behind this layer; none: all
 };
 
 /// Operator virga::decoder_layer on the CPU, through libtorch's dispatcher.
-/// @param x [rows, hidden] f32, changed in place @param pages of all histories, one after the other, each f32 or bf16
+/// @param x [rows, hidden] f32, changed in place: [0, kept) are what leaves the layer @param pages of all histories, one after the other, each f32 or bf16
 /// [2, kv_heads, 64, dim] in memory, keys as [kv_heads, dim, 64], or bytes with scales (kernels::page_layout); those of
 /// the rows' own positions are written first
 /// @param scratch bytes; grown to what the call needs and left so

@@ -49,7 +49,7 @@ void device_model::run_layer(at::Tensor& x, std::uint32_t lane, const step_shape
 turns device_model::turns_of(const at::Tensor& positions) const {
   auto angle = positions.to(at::kDouble).unsqueeze(1).mul(frequencies_).unsqueeze(1);
   auto c = angle.cos().mul_(amplitude_).to(layout_.type), s = angle.sin().mul_(amplitude_).to(layout_.type);
-  return {at::cat({c, c}, -1), at::cat({s.neg(), s}, -1), {}};
+  return {at::cat({c, c}, -1), at::cat({s.neg(), s}, -1)};
 }
 
 /// Rows that come from an adapter have its norm.

@@ -37,27 +37,14 @@ void layer::gather() {
              gate_up_.weight, gate_up_.bias, down_.weight, down_.bias, output_norm_};
 }
 
-void layer::run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
-                       const turns& turn, at::Tensor& scratch) const {
-  auto rows = at::empty({x.size(0), 3}, at::kLong);
-  auto* to = rows.mutable_data_ptr<std::int64_t>();
-  std::vector<at::Tensor> all;
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    auto& r = segments[i];
-    for (auto position = r.base; position < r.base + r.count; ++position) {
-      *to++ = position;
-      *to++ = window_ > 0 ? std::max<std::int64_t>(0, position - window_ + 1) : 0;
-      *to++ = static_cast<std::int64_t>(all.size());
-    }
-    all.insert(all.end(), pages[i].begin(), pages[i].end());
-  }
-  decoder_layer(x, packed_, {qkv_.shape.type, shape_.heads, shape_.kv_heads, shape_.dim, gate_up_.shape.outputs / 2, eps_}, {rows, turn.halves}, all, scratch);
+void layer::run(at::Tensor& x, const row_places& at, at::TensorList pages, at::Tensor& scratch) const {
+  decoder_layer(x, packed_,
+                {qkv_.shape.type, shape_.heads, shape_.kv_heads, shape_.dim, gate_up_.shape.outputs / 2, eps_}, at,
+                pages, scratch);
 }
 
 void layer::run(at::Tensor& x, const std::vector<span_of_rows>& segments,
-                const std::vector<std::vector<at::Tensor>>& pages, const turns& turn, at::Tensor& scratch) const {
-  if (qkv_.packed())
-    return run_packed(x, segments, pages, turn, scratch);
+                const std::vector<std::vector<at::Tensor>>& pages, const turns& turn) const {
   run(x, turn, [&](const at::Tensor& qkv, std::int64_t) { return over_pages(qkv, segments, pages); });
 }
 

@@ -13,17 +13,16 @@ std::uint32_t width(std::int64_t n) { return static_cast<std::uint32_t>(n); }
 
 attention_half::attention_half(const layer_call& c, room& memory)
     : c_(c), in_(c.type, (c.heads + 2 * c.kv_heads) * c.dim, c.hidden, c.w[qkv], c.w[qkv_bias], c.count, memory),
-      out_(c.type, c.hidden, c.heads * c.dim, c.w[o], c.w[o_bias], c.count, memory) {
-  const std::uint64_t rows = c.count;
-  normed_ = memory.take<float>(rows * static_cast<std::uint64_t>(c.hidden));
-  rows_ = memory.take<float>(rows * in_.stride);
-  mixed_ = memory.take<float>(rows * out_.shape.inputs);
-  sums_ = memory.take<float>(rows * out_.stride);
+      out_(c.type, c.hidden, c.heads * c.dim, c.w[o], c.w[o_bias], c.left, memory) {
+  normed_ = memory.take<float>(std::uint64_t{c.count} * static_cast<std::uint64_t>(c.hidden));
+  rows_ = memory.take<float>(std::uint64_t{c.count} * in_.stride);
+  mixed_ = memory.take<float>(std::uint64_t{c.left} * out_.shape.inputs);
+  sums_ = memory.take<float>(std::uint64_t{c.left} * out_.stride);
   std::int64_t longest = 0;
   for (std::uint32_t r = 0; r < c.count; ++r)
     longest = std::max(longest, c.places[r * 3] - c.places[r * 3 + 1]);
   room_ = kernels::attention_room(width(c.dim), static_cast<std::uint64_t>(longest / kernels::page_positions + 2));
-  workers_ = std::min<std::int64_t>(at::get_num_threads(), c.kv_heads * c.count);
+  workers_ = std::min<std::int64_t>(at::get_num_threads(), c.kv_heads * c.left);
   scores_ = memory.take<float>(static_cast<std::uint64_t>(workers_) * room_);
   pages_ = memory.take<void*>(c.pages.size());
 }
@@ -35,9 +34,13 @@ void attention_half::run() {
   c_.pieces(in_.shape.panels(), c_.grain(in_), [&](std::uint32_t first, std::uint32_t last) {
     c_.k.multiply(in_.shape, in_.packed, in_.prepared, c_.count, first, last, rows_, in_.stride);
   });
-  c_.each_row([&](std::uint32_t r) { keep(r); });
+  c_.each_row(c_.count, [&](std::uint32_t r) { keep(r); });
+  if (c_.left == 0)
+    return;
   attend();
-  c_.add_product(out_, mixed_, sums_);
+  move_kept_rows();
+  c_.prepare(out_, mixed_);
+  c_.add_product(out_, sums_);
 }
 
 /// Bias, norms of heads, rotation; then the row's keys and values into their page.
@@ -60,9 +63,15 @@ void attention_half::keep(std::uint32_t r) {
               width(position % kernels::page_positions), pages_[index], c_.layout.place(width(h)));
 }
 
+void attention_half::move_kept_rows() {
+  if (c_.kept)
+    for (std::uint32_t i = 0; i < c_.left; ++i)
+      std::copy_n(c_.row(c_.kept_row(i)), c_.hidden, c_.row(i));
+}
+
 /// Every (row, head of keys) apart. Rows see different numbers of positions: each worker takes every so many-th.
 void attention_half::attend() {
-  auto tasks = c_.kv_heads * c_.count;
+  auto tasks = c_.kv_heads * c_.left;
   at::parallel_for(0, workers_, 1, [&](std::int64_t first, std::int64_t last) {
     for (auto w = first; w < last; ++w)
       for (auto i = w; i < tasks; i += workers_)
@@ -70,11 +79,12 @@ void attention_half::attend() {
   });
 }
 
-void attention_half::attend_row(std::uint32_t r, std::int64_t head, float* room) {
+void attention_half::attend_row(std::uint32_t i, std::int64_t head, float* room) {
   auto group = c_.heads / c_.kv_heads;
+  auto r = c_.kept_row(i);
   kernels::attention_task t;
   t.q = rows_ + std::uint64_t{r} * in_.stride + head * group * c_.dim;
-  t.out = mixed_ + (std::int64_t{r} * c_.heads + head * group) * c_.dim;
+  t.out = mixed_ + (std::int64_t{i} * c_.heads + head * group) * c_.dim;
   t.queries = width(group);
   t.dim = width(c_.dim);
   t.scale = 1 / std::sqrt(static_cast<float>(c_.dim));

@@ -25,18 +25,18 @@ public:
   /// The adapter: `load` reads its folder, `c` is its model's.
   layer(weight_loader& load, const hf::model_config& c);
 
-  /// Adds attention and MLP to x in place, or adds attention and norms. Writes the rows' keys and values into `pages` (by segment).
-  /// @param scratch of the packed layers' operator
+  /// With packed weights: adds attention and MLP to x in place, or adds attention and norms. Writes the rows' keys and
+  /// values into `pages` (of all segments, one after the other). @param scratch of the operator
+  void run(at::Tensor& x, const row_places& at, at::TensorList pages, at::Tensor& scratch) const;
+  /// The same with libtorch's operators. @param pages by segment
   void run(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
-           const turns& turn, at::Tensor& scratch) const;
-  /// The same with libtorch's operators alone and the KV elsewhere. On any device.
+           const turns& turn) const;
+  /// With libtorch's operators and the KV elsewhere. On any device.
   void run(at::Tensor& x, const turns& turn, attention attend) const;
 
   std::int64_t window() const { return window_; }  ///< positions that a row sees, its own included; 0: all
 
 private:
-  void run_packed(at::Tensor& x, const std::vector<span_of_rows>& segments, const std::vector<std::vector<at::Tensor>>& pages,
-                  const turns& turn, at::Tensor& scratch) const;
   void gather();
   at::Tensor queries_keys_values(const at::Tensor& x, const turns& turn) const;
   at::Tensor over_pages(const at::Tensor& qkv, const std::vector<span_of_rows>& segments,

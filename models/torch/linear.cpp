@@ -33,8 +33,8 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, std::int64_t ty
                                   shape.type == dtype::f32 ? static_cast<void*>(const_cast<float*>(values))
                                                            : room.mutable_data_ptr());
   at::parallel_for(0, rows, piece_rows, [&](std::int64_t first, std::int64_t last) {
-    k.prepare(shape, values, shape.inputs, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last),
-              prepared);
+    for (auto r = first; r < last; ++r)
+      k.prepare(shape, values + r * shape.inputs, static_cast<std::uint32_t>(r), 0, shape.inputs, prepared);
   });
   at::parallel_for(0, panels, panels_at_once(shape, rows), [&](std::int64_t first, std::int64_t last) {
     k.multiply(shape, static_cast<const std::byte*>(packed.const_data_ptr()), prepared, count,
@@ -44,9 +44,28 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, std::int64_t ty
   return outputs == width ? out : out.narrow(1, 0, outputs);
 }
 
-TORCH_LIBRARY_FRAGMENT(virga, m) { m.def("linear(Tensor x, Tensor packed, int type, int outputs) -> Tensor"); }
+at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.scalar_type() == at::kFloat && weight.numel() == x.size(1),
+              "virga::rms_norm: x must be contiguous f32 [rows, ", weight.numel(), "], is ", x.sizes());
+  auto out = at::empty(x.sizes(), x.options());
+  auto *from = x.const_data_ptr<float>(), *w = weight.const_data_ptr<float>();
+  auto* to = out.mutable_data_ptr<float>();
+  auto width = x.size(1);
+  for (std::int64_t r = 0; r < x.size(0); ++r)
+    kernels::best_kernels().rms_norm(from + r * width, w, static_cast<float>(eps), static_cast<std::uint32_t>(width),
+                                     to + r * width);
+  return out;
+}
 
-TORCH_LIBRARY_IMPL(virga, CPU, m) { m.impl("linear", linear); }
+TORCH_LIBRARY_FRAGMENT(virga, m) {
+  m.def("linear(Tensor x, Tensor packed, int type, int outputs) -> Tensor");
+  m.def("rms_norm(Tensor x, Tensor weight, float eps) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(virga, CPU, m) {
+  m.impl("linear", linear);
+  m.impl("rms_norm", norm);
+}
 
 } // namespace
 
@@ -54,6 +73,12 @@ at::Tensor packed_linear(const at::Tensor& x, const at::Tensor& packed, const ke
   static const auto call =
       c10::Dispatcher::singleton().findSchemaOrThrow("virga::linear", "").typed<decltype(linear)>();
   return call.call(x, packed, static_cast<std::int64_t>(shape.type), shape.outputs);
+}
+
+at::Tensor packed_rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  static const auto call =
+      c10::Dispatcher::singleton().findSchemaOrThrow("virga::rms_norm", "").typed<decltype(norm)>();
+  return call.call(x, weight, eps);
 }
 
 std::int64_t panels_at_once(const kernels::packed_shape& shape, std::int64_t rows) {

@@ -49,20 +49,13 @@ product pack(const hf::packer& from) {
   return out;
 }
 
-/// [ids, inputs] f32 of a packed table.
-at::Tensor unpacked(const product& p, const std::vector<std::int64_t>& ids) {
-  auto out = at::empty({static_cast<std::int64_t>(ids.size()), std::int64_t{p.shape.inputs}});
-  auto* to = out.mutable_data_ptr<float>();
-  for (std::size_t i = 0; i < ids.size(); ++i)
-    kernels::unpack_row(p.shape, static_cast<const std::byte*>(p.weight.const_data_ptr()),
-                        static_cast<std::uint32_t>(ids[i]), to + i * p.shape.inputs);
-  return out;
-}
-
+/// [outputs, inputs] f32
 at::Tensor widened(const product& p) {
-  std::vector<std::int64_t> all(p.shape.outputs);
+  std::vector<token_id> all(p.shape.outputs);
   std::iota(all.begin(), all.end(), 0);
-  return unpacked(p, all);
+  auto out = at::empty({std::int64_t{p.shape.outputs}, std::int64_t{p.shape.inputs}});
+  p.rows(all, out.mutable_data_ptr<float>());
+  return out;
 }
 
 } // namespace
@@ -91,9 +84,15 @@ at::Tensor product::times_unrounded(const at::Tensor& x) const {
   return y;
 }
 
+void product::rows(std::span<const token_id> ids, float* to) const {
+  auto* bytes = static_cast<const std::byte*>(weight.const_data_ptr());
+  for (auto id : ids) {
+    kernels::unpack_row(shape, bytes, id, to);
+    to += shape.inputs;
+  }
+}
+
 at::Tensor product::rows(const std::vector<std::int64_t>& ids, at::ScalarType type) const {
-  if (packed())
-    return unpacked(*this, ids).to(type);
   auto index = at::from_blob(const_cast<std::int64_t*>(ids.data()), {static_cast<std::int64_t>(ids.size())},
                              at::TensorOptions(at::kLong));
   return weight.index_select(0, index).to(type);

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct product {
 
   /// The rows of these outputs, [ids, inputs] in `type`: a table of embeddings.
   at::Tensor rows(const std::vector<std::int64_t>& ids, at::ScalarType type) const;
+  /// Of a packed one, into f32 [ids, inputs].
+  void rows(std::span<const token_id> ids, float* to) const;
 };
 
 /// How a shard wants its weights.

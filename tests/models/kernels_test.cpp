@@ -62,7 +62,8 @@ product multiply(const kernel_set& k, matrix& m, const std::vector<float>& x, st
   auto& s = m.shape;
   room space(prepared_bytes(s, rows));
   auto to = places(s, rows, s.type == dtype::f32 ? static_cast<void*>(const_cast<float*>(x.data())) : space.data());
-  k.prepare(s, x.data(), s.inputs, 0, rows, to);
+  for (std::uint32_t r = 0; r < rows; ++r)
+    k.prepare(s, x.data() + std::size_t{r} * s.inputs, r, 0, s.inputs, to);
   product p{std::vector<float>(std::size_t{rows} * s.padded_outputs(), 1e30f), s.padded_outputs()};
   k.multiply(s, m.bytes.data(), to, rows, 0, s.panels(), p.out.data(), p.stride);
   return p;
@@ -132,7 +133,7 @@ TEST_CASE("a row's result does not depend on the rows and panels beside it", "[m
     }
     room space(prepared_bytes(m.shape, 1));
     auto to = places(m.shape, 1, type == dtype::f32 ? static_cast<void*>(x.data()) : space.data());
-    k->prepare(m.shape, x.data(), inputs, 0, 1, to);
+    k->prepare(m.shape, x.data(), 0, 0, inputs, to);
     std::vector<float> by_panel(all.stride);
     for (std::uint32_t p = 0; p < m.shape.panels(); ++p)
       k->multiply(m.shape, m.bytes.data(), to, 1, p, p + 1, by_panel.data(), all.stride);

@@ -175,3 +175,40 @@ TEST_CASE("a prompt longer than one block of queries is the same as in pieces", 
     CHECK(distance(piece, std::span<const double>(long_rows).subspan(base * 96, piece.size())) < 1e-12);
   }
 }
+
+TEST_CASE("with our kernels what is wanted, and how much, changes no bit of it", "[models][torch]") {
+  hf::model_folder folder(fixture("gqa-untied"));
+  auto compute = GENERATE(dtype::f32, dtype::bf16, dtype::int8);
+  CAPTURE(to_string(compute));
+  auto s = whole(folder, compute);
+  const std::vector<token_id> ids{5, 9, 7, 3, 1, 8, 2};
+  using enum rows_wanted;
+  auto asked = [&](rows_wanted rows, std::uint32_t stage, rows_wanted logits) {
+    auto work = feed(*s, s->open(), 0, 2, 0, ids);
+    work.want = {};
+    work.want.rows = rows;
+    work.want.rows_stage = stage;
+    work.want.logits = logits;
+    return work;
+  };
+  auto everything = run(*s, asked(all, 1, all));
+  auto last_of = [](const tensor& t) {
+    return std::vector<std::byte>(t.data.end() - static_cast<std::ptrdiff_t>(t.data.size() / t.rows), t.data.end());
+  };
+  const std::vector batch{asked(none, 0, last), asked(none, 0, none), asked(all, 1, none), asked(last, 1, all),
+                          asked(all, 0, last)};
+  auto got = s->step(batch);
+  CHECK(got[0].logits.data == last_of(everything.logits));
+  CHECK((got[0].rows.data.empty() && got[1].rows.data.empty() && got[1].logits.data.empty()));
+  CHECK(got[2].rows.data == everything.rows.data);
+  CHECK(got[3].rows.data == last_of(everything.rows));
+  CHECK(got[3].logits.data == everything.logits.data);
+  CHECK(got[4].rows.rows == ids.size());
+  CHECK(got[4].logits.data == last_of(everything.logits));
+  auto next = run(*s, feed(*s, s->open(), 0, 2, 0, {5, 9, 7, 3, 1, 8, 2, 4})).logits;
+  s->step(std::array{asked(none, 0, none)});  // nobody wants a row: keys and values only
+  for (auto& work : batch) {
+    auto after = run(*s, feed(*s, work.seq, 0, 2, ids.size(), {4}));
+    CHECK(last_of(after.logits) == last_of(next));
+  }
+}
