@@ -45,13 +45,13 @@ struct tiles {
 
   /// A tile asks for what is read a while later, beyond the end of its panel too, so that memory answers in time. With
   /// integers, where the sums of one step take longer, the tiles of many rows each ask for a part of the next panel.
-  /// @tparam Near which cache the bytes of one row come to: 3 the first, 2 the second
-  template <int Rows, std::uint64_t Bytes, int Near>
+  /// What one row reads is not read again soon: it passes by the second cache, whose room and pace it would only cost.
+  template <int Rows, std::uint64_t Bytes>
   static void ask_for(const tile_task& t, const std::byte* p) {
     if constexpr (Rows == 1) {
 #pragma GCC unroll 32
       for (std::uint64_t line = 0; line < Bytes; line += line_bytes)
-        __builtin_prefetch(p + soon + line, 0, Near);
+        __builtin_prefetch(p + soon + line, 0, 0);
     } else {
       for (auto line = t.ask_first; line < t.ask_last; ++line)
         __builtin_prefetch(p + t.ahead + line * line_bytes, 0, 2);
@@ -82,7 +82,7 @@ struct tiles {
         sum[r][z] = vf{};
     }
     for (std::uint64_t k = 0; k < t.steps; ++k) {
-      ask_for<Rows, panel_outputs * 4, Type == dtype::f32 ? 3 : 2>(t, t.panel + k * panel_outputs * 4);
+      ask_for<Rows, panel_outputs * 4>(t, t.panel + k * panel_outputs * 4);
       vi weights[Width];
 #pragma GCC unroll 8
       for (int z = 0; z < Width; ++z)
@@ -117,7 +117,7 @@ struct tiles {
     }
     auto* x = static_cast<const std::byte*>(t.x.values);
     for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs) {
-      ask_for<Rows, bytes, 2>(t, t.panel + b * bytes);
+      ask_for<Rows, bytes>(t, t.panel + b * bytes);
       vi part[Rows][Width];
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r)
@@ -172,7 +172,7 @@ struct tiles {
     auto* x = static_cast<const std::byte*>(t.x.values);
     const std::byte* block = t.panel;
     for (std::uint64_t b = 0; b < t.steps; ++b, x += block_inputs, block += bytes) {
-      ask_for<1, bytes, 2>(t, block);
+      ask_for<1, bytes>(t, block);
       vi part[per_panel][2];
 #pragma GCC unroll 8
       for (int z = 0; z < per_panel; ++z) {
