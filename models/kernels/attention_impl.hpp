@@ -113,31 +113,43 @@ struct attention {
   /// Scores of the positions [begin, end) into probabilities up to a factor; those beside them in the pages become 0.
   /// @returns the factor
   static float softmax(float* scores, std::uint64_t begin, std::uint64_t end, std::uint64_t all) {
-    float most = scores[begin];
-    vf tops = vf{} + most;
-    auto seen = begin;
-    for (; seen + lanes <= end; seen += lanes) {
-      const vf v = load<vf>(scores + seen);
-      tops = v > tops ? v : tops;
-    }
-    for (std::uint32_t l = 0; l < lanes; ++l)
-      most = tops[l] > most ? tops[l] : most;
-    for (; seen < end; ++seen)
-      most = scores[seen] > most ? scores[seen] : most;
+    const auto most = largest(scores, begin, end);
     const auto first = begin / lanes * lanes, last = (end + lanes - 1) / lanes * lanes;
-    vf sum{};
+    vf sum[2]{};
     for (auto i = first; i < last; i += lanes) {
       vf v = rows::exp_below_88(load<vf>(scores + i) - most);
       if (i < begin || i + lanes > end)
         v = seen_only(v, i, begin, end);
       store(scores + i, v);
-      sum += v;
+      sum[i / lanes % 2] += v;
     }
     for (std::uint64_t i = 0; i < first; ++i)
       scores[i] = 0;
     for (auto i = last; i < all; ++i)
       scores[i] = 0;
-    return 1 / rows::sum_of(sum);
+    return 1 / rows::sum_of(sum[0] + sum[1]);
+  }
+
+  /// Of [begin, end), which is not empty.
+  static float largest(const float* x, std::uint64_t begin, std::uint64_t end) {
+    constexpr std::uint64_t chains = 4;
+    vf most[chains];
+    for (auto& m : most)
+      m = vf{} + x[begin];
+    auto i = begin;
+    for (; i + chains * lanes <= end; i += chains * lanes)
+#pragma GCC unroll 4
+      for (std::uint64_t c = 0; c < chains; ++c)
+        most[c] = Isa::larger(load<vf>(x + i + c * lanes), most[c]);
+    for (; i + lanes <= end; i += lanes)
+      most[0] = Isa::larger(load<vf>(x + i), most[0]);
+    const vf tops = Isa::larger(Isa::larger(most[0], most[1]), Isa::larger(most[2], most[3]));
+    float out = tops[0];
+    for (std::uint32_t l = 1; l < lanes; ++l)
+      out = tops[l] > out ? tops[l] : out;
+    for (; i < end; ++i)
+      out = x[i] > out ? x[i] : out;
+    return out;
   }
 
   static vf seen_only(vf v, std::uint64_t at, std::uint64_t begin, std::uint64_t end) {

@@ -22,7 +22,7 @@ struct row_work {
   /// e^x within 2 units in the last place; below -87 as at -87. NaN stays.
   static vf exp(vf x) { return exp_below_88(x > 88.f ? vf{} + 88.f : x); }
   static vf exp_below_88(vf x) {
-    x = x < -87.f ? vf{} - 87.f : x;
+    x = Isa::larger(vf{} - 87.f, x);
     constexpr float shift = 0x1.8p23f;
     const vf shifted = x * 1.44269504f + shift;
     const vf n = shifted - shift;

@@ -29,6 +29,7 @@ struct isa {
     return sum + (vi)even + (vi)odd;
   }
 
+  static vf larger(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
   static vh rounded(vf x) { return upper_halves<vi, vh>(x); }
   static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
   static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }

@@ -20,6 +20,7 @@ struct isa {
   static vi dot_bytes(vi sum, vi codes, vi x) {
     return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)x);
   }
+  static vf larger(vf a, vf b) { return (vf)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b); }
   static vh rounded(vf x) { return (vh)_mm512_cvtneps_pbh((__m512)x); }
   static std::int32_t largest(vi v) { return _mm512_reduce_max_epi32((__m512i)v); }
   static std::int32_t total(vi v) { return _mm512_reduce_add_epi32((__m512i)v); }

@@ -22,6 +22,7 @@ struct isa {
     return sum;
   }
 
+  static vf larger(vf a, vf b) { return a > b ? a : b; }
   static vh rounded(vf x) { return upper_halves<vi, vh>(x); }
   static std::int32_t largest(vi v) { return largest_lane(v, lanes); }
   static std::int32_t total(vi v) { return total_of_lanes(v, lanes); }

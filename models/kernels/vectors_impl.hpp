@@ -6,6 +6,7 @@
 // block_rows (rows of a tile whose sums fit the registers), width (vectors of outputs of a tile), and
 //   vf dot_bf16(vf sum, vi pairs, vi pair)  sum += low halves' product + high halves' product, as bf16
 //   vi dot_bytes(vi sum, vi codes, vi x)    sum += the four products of unsigned codes and signed bytes
+//   vf larger(vf a, vf b)                   a > b ? a : b
 //   vh rounded(vf)                          to bf16
 //   std::int32_t largest(vi), total(vi)     of all lanes
 //   vf halves(const void*)                  the next `lanes` f16
