@@ -70,13 +70,12 @@ void print_engine(const json::object& result) {
                      ratio("decode_ratio", "decode_spread"), number(r, "decode_bandwidth_share", 2), number(r, "logits_difference", 5)});
   }
   print_table(std::cout, pairs);
-  std::vector<std::vector<std::string>> alone{{"dtype", "threads", "8 sequences over 1", "32 over 1", "8 beside a chunk", "outside kernels", "idle, of a core",
+  std::vector<std::vector<std::string>> alone{{"dtype", "threads", "8 sequences over 1", "32 over 1", "8 beside a chunk", "first token, prefix seen", "outside kernels", "idle, of a core",
                                                "beside a busy process", "the other beside it"}};
   for (auto& v : result.at("alone").as_array()) {
     auto& r = v.as_object();
     alone.push_back({text(r.at("dtype")), text(r.at("threads")), number(r, "batch8_ratio", 2), number(r, "batch32_ratio", 2),
-                     number(r, "beside_chunk", 2),
-                     number(r, "outside_kernels", 3), number(r, "idle_core_share", 4), number(r, "busy_ratio", 2), number(r, "busy_ratio_other", 2)});
+                     number(r, "beside_chunk", 2), number(r, "prefix_ratio", 2), number(r, "outside_kernels", 3), number(r, "idle_core_share", 4), number(r, "busy_ratio", 2), number(r, "busy_ratio_other", 2)});
   }
   print_table(std::cout, alone);
 }

@@ -24,6 +24,7 @@ using report = std::function<void(const std::string&)>;
 
 constexpr std::uint32_t batch_sizes[] = {1, 8, 32}, batch_steps = 8, batch_positions = 32 * 256;
 constexpr std::uint32_t idle_seconds = 5, busy_tokens = 16, chunk_rows = 256;
+constexpr std::uint32_t unseen = 8;  ///< of a prompt whose prefix was seen: the eighth part
 
 double middle(const std::vector<double>& v) { return at_share(v, 0.5); }
 
@@ -140,6 +141,11 @@ json::object alone(engine_side& ours, engine_side* other, const std::string& nam
   for (std::uint32_t i = 0; i < s.rounds; ++i)
     delays.push_back(ours.best(chunk_beside(8)) / ours.best(chunk_beside(0)));
   out["beside_chunk"] = middle(delays);
+  std::vector<double> behind;
+  for (std::uint32_t i = 0; i < s.rounds; ++i)
+    behind.push_back(ours.best("behind " + std::to_string(s.prompt) + " " + std::to_string(s.prompt - s.prompt / unseen))
+                     / ours.prefill(s.prompt));
+  out["prefix_ratio"] = middle(behind);
   std::array<std::vector<double>, std::size(batch_sizes)> seconds;
   for (std::uint32_t i = 0; i < s.rounds; ++i)
     for (std::size_t k = 0; k < seconds.size(); ++k)

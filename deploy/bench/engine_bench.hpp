@@ -31,7 +31,8 @@ struct engine_options {
 ///   [p10, p90], "prefill_ratio", "prefill_spread", "decode_tokens_per_s", "prefill_tokens_per_s",
 ///   "decode_bandwidth_share", "read_gb_per_s", "logits_difference": root of the relative square}],
 ///   "alone": [{"dtype", "threads", "batch8_ratio", "batch32_ratio": tokens/s over one sequence's, "beside_chunk": time of a step of
-///   256 tokens of a prompt and the next tokens of 8 sequences, over that of the 256 alone, "outside_kernels":
+///   256 tokens of a prompt and the next tokens of 8 sequences, over that of the 256 alone, "prefix_ratio": time to the
+///   first token of a prompt of which seven eighths were seen, over that of the whole prompt, "outside_kernels":
 ///   share of a step, one thread only, "idle_core_share", "busy_ratio": decode speed while another process takes a
 ///   core, over that without, "busy_ratio_other"}]}
 /// @throws bad_input for a folder that cannot be run or is not a whole model, or where llama.cpp is missing

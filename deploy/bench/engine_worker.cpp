@@ -106,6 +106,21 @@ public:
     return seconds;
   }
 
+  /// The first token of a prompt of which the first `seen` tokens are there already, as the prefix cache keeps them.
+  double behind(std::uint32_t tokens, std::uint32_t seen) {
+    prefill(tokens);
+    auto whole = one_.token;
+    auto ids = prompt(tokens);
+    auto begun = clock::now();
+    speaker s{shard_->fork(one_.seq, seen), seen, 0};
+    step({&s, 1}, {ids.begin() + seen, ids.end()});
+    auto seconds = since(begun);
+    shard_->close(s.seq);
+    if (s.token != whole)
+      throw failed("a prompt whose prefix was seen goes on with another token than the same prompt at once");
+    return seconds;
+  }
+
   double outside(std::uint32_t tokens) {
     models::kernels::time_kernels(true);
     auto seconds = decode(tokens);
@@ -190,6 +205,8 @@ double answer(worker& w, const std::string& line) {
     return w.batch(a, b);
   if (command == "beside")
     return w.beside(a, b);
+  if (command == "behind")
+    return w.behind(a, b);
   if (command == "outside")
     return w.outside(a);
   if (command == "idle")

@@ -142,7 +142,8 @@ setup_bench() {
   say "llama.cpp for the benchmark: building in $bench_home (once per user)"
   rm -rf "$bench_home"
   python3 -m venv "$bench_home"
-  CMAKE_ARGS="-DGGML_NATIVE=ON" "$bench_home/bin/python" -m pip install --quiet --no-binary llama-cpp-python \
+  # No cache: it would give what was built once with other flags.
+  CMAKE_ARGS="-DGGML_NATIVE=ON" "$bench_home/bin/python" -m pip install --quiet --no-cache-dir --no-binary llama-cpp-python \
     --requirement "$here/../bench/llama/requirements.txt" || die "llama.cpp could not be built (see above). Run the same command again"
   touch "$bench_home/ready"
 }

@@ -6,6 +6,8 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <functional>
+#include <span>
 
 namespace virga::models::torch_impl {
 
@@ -101,6 +103,13 @@ struct halves {
   std::optional<mlp_half> mlp;  ///< an adapter has none
 };
 
+bool are_some_of(std::int64_t rows, const at::Tensor& kept) {
+  if (!kept.is_contiguous() || kept.scalar_type() != at::kLong)
+    return false;
+  const std::span all(kept.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(kept.numel()));
+  return all.empty() || (all.front() >= 0 && all.back() < rows && std::ranges::adjacent_find(all, std::greater_equal()) == all.end());
+}
+
 void check(const at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, const at::Tensor& rows,
            const at::Tensor& turns, const std::optional<at::Tensor>& kept, at::TensorList pages) {
   TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && x.scalar_type() == at::kFloat,
@@ -110,8 +119,8 @@ void check(const at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers,
   TORCH_CHECK(rows.size(0) == x.size(0) && rows.size(1) == 3 && rows.is_contiguous() && rows.scalar_type() == at::kLong
                   && turns.is_contiguous() && turns.numel() == x.size(0) * numbers[3],
               "virga::decoder_layer: places and turns must be those of the rows");
-  TORCH_CHECK(!kept || (kept->is_contiguous() && kept->scalar_type() == at::kLong && kept->numel() <= x.size(0)),
-              "virga::decoder_layer: the rows that go on must be some of those of x");
+  TORCH_CHECK(!kept || are_some_of(x.size(0), *kept),
+              "virga::decoder_layer: the rows that go on must be rows of x, in their order");
 }
 
 void run_layer(at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, double eps, const at::Tensor& rows,

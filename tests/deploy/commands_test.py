@@ -138,7 +138,7 @@ class Commands(ToyTest):
         self.assertLess(rows[0]["logits_difference"], 1e-4)
         self.assertLess(rows[1]["logits_difference"], 0.1)
         for r in result["alone"]:
-            self.assertGreater(min(r["batch8_ratio"], r["batch32_ratio"], r["busy_ratio"]), 0)
+            self.assertGreater(min(r["batch8_ratio"], r["batch32_ratio"], r["busy_ratio"], r["prefix_ratio"]), 0)
             self.assertTrue(0 < r["outside_kernels"] < 1, r)
             self.assertLess(r["idle_core_share"], 0.05)
         self.assertIn("ask for fewer with --prompt", self.refused(*say, "--prompt", "99999"))
