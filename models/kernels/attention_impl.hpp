@@ -341,9 +341,9 @@ struct attention {
       auto* q = t.q + std::uint64_t{r} * t.dim;
       auto* out = t.out + std::uint64_t{r} * t.dim;
       const auto left = t.queries - r;
-      if (left >= 7 && left != 8) {
-        attend_rows<Number, 7>(t, q, out);
-        r += 7;
+      if (left >= queries_at_once && left != 8) {
+        attend_rows<Number, queries_at_once>(t, q, out);
+        r += queries_at_once;
       } else if (left >= 4) {
         attend_rows<Number, 4>(t, q, out);
         r += 4;

@@ -107,7 +107,9 @@ bool are_some_of(std::int64_t rows, const at::Tensor& kept) {
   if (!kept.is_contiguous() || kept.scalar_type() != at::kLong)
     return false;
   const std::span all(kept.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(kept.numel()));
-  return all.empty() || (all.front() >= 0 && all.back() < rows && std::ranges::adjacent_find(all, std::greater_equal()) == all.end());
+  return all.empty()
+         || (all.front() >= 0 && all.back() < rows
+             && std::ranges::adjacent_find(all, std::greater_equal()) == all.end());
 }
 
 void check(const at::Tensor& x, at::TensorList weights, at::IntArrayRef numbers, const at::Tensor& rows,

@@ -47,9 +47,9 @@ struct row_places {
 };
 
 /// Operator virga::decoder_layer on the CPU, through libtorch's dispatcher.
-/// @param x [rows, hidden] f32, changed in place: [0, kept) are what leaves the layer @param pages of all histories, one after the other, each f32 or bf16
-/// [2, kv_heads, 64, dim] in memory, keys as [kv_heads, dim, 64], or bytes with scales (kernels::page_layout); those of
-/// the rows' own positions are written first
+/// @param x [rows, hidden] f32, changed in place: its first rows, as many as are kept, are what leaves the layer
+/// @param pages of all histories, one after the other, each f32 or bf16 [2, kv_heads, 64, dim], or bytes, laid out as
+/// kernels::page_layout says; those of the rows' own positions are written first
 /// @param scratch bytes; grown to what the call needs and left so
 /// @throws c10::Error for shapes and dtypes that do not fit
 void decoder_layer(at::Tensor& x, const layer_weights& w, const layer_numbers& n, const row_places& at,

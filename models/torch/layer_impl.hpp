@@ -1,7 +1,7 @@
 // models/torch/layer_impl.hpp: one decoder layer on libtorch, or an adapter: such a layer without MLP, whose sum is normed. Private to models/torch, as every *_impl.hpp.
 // Shapes: rows of all segments of a group stand one after the other, [total, hidden], in the compute dtype (f64 or f32); a
 // page of one lane holds keys and values, [2, kv_heads, page positions, head_dim], in the dtype of the KV; with packed weights
-// the keys stand as [kv_heads, head_dim, page positions].
+// it is as kernels::page_layout says.
 #pragma once
 
 #include "models/torch/attention_impl.hpp"

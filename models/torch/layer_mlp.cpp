@@ -58,7 +58,7 @@ void mlp_half::by_panels() {
         part_of(panels + p, n, r, rows, up);
         for (std::uint32_t i = 0; i < rows; ++i)
           mix(gate + i * width_at_once, up + i * width_at_once, r + i, p * kernels::panel_outputs,
-                     (p + n) * kernels::panel_outputs);
+              (p + n) * kernels::panel_outputs);
       }
   });
 }
