@@ -8,13 +8,15 @@ namespace virga::models::torch_impl {
 
 namespace {
 
-choice choose_row(const at::Tensor& row, const wants& w, std::uint64_t position) {
-  auto size = static_cast<std::size_t>(row.numel());
-  auto chosen = [&](auto logits) {
-    return choose_token(logits, w.choose, position, w.top_n, seen_before(w, position), w.alternatives);
+/// @param rows contiguous in their last dimension
+choice choose_row(const at::Tensor& rows, std::int64_t i, const wants& w, std::uint64_t position) {
+  auto size = static_cast<std::size_t>(rows.size(1));
+  auto chosen = [&](auto* logits) {
+    return choose_token(std::span(logits + i * rows.stride(0), size), w.choose, position, w.top_n,
+                        seen_before(w, position), w.alternatives);
   };
-  return row.scalar_type() == at::kDouble ? chosen(std::span(row.const_data_ptr<double>(), size))
-                                          : chosen(std::span(row.const_data_ptr<float>(), size));
+  return rows.scalar_type() == at::kDouble ? chosen(rows.const_data_ptr<double>())
+                                           : chosen(rows.const_data_ptr<float>());
 }
 
 } // namespace
@@ -29,7 +31,7 @@ tensor to_tensor(const at::Tensor& rows) {
 }
 
 at::Tensor pick(const at::Tensor& rows, rows_wanted which) {
-  return which == rows_wanted::all ? rows : rows.narrow(0, rows.size(0) - 1, 1);
+  return which == rows_wanted::all || rows.size(0) == 1 ? rows : rows.narrow(0, rows.size(0) - 1, 1);
 }
 
 void answer(const segment& s, std::uint64_t end, const at::Tensor& logits, segment_result& out) {
@@ -40,7 +42,7 @@ void answer(const segment& s, std::uint64_t end, const at::Tensor& logits, segme
   auto rows = pick(logits, s.want.tokens);
   auto first = end + 1 - static_cast<std::uint64_t>(rows.size(0));
   for (std::int64_t i = 0; i < rows.size(0); ++i)
-    out.choices.push_back(choose_row(rows.select(0, i), s.want, first + static_cast<std::uint64_t>(i)));
+    out.choices.push_back(choose_row(rows, i, s.want, first + static_cast<std::uint64_t>(i)));
 }
 
 } // namespace virga::models::torch_impl

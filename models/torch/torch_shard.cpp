@@ -33,7 +33,9 @@ struct group {
   turns angles;                        ///< else
 
   const segment& of(std::size_t k) const { return batch[members[k]]; }
-  at::Tensor rows(std::size_t k) const { return x.narrow(0, spans[k].first, spans[k].count); }
+  at::Tensor rows(std::size_t k) const {
+    return spans[k].count == x.size(0) ? x : x.narrow(0, spans[k].first, spans[k].count);
+  }
 };
 
 class torch_shard final : public paged_shard {
@@ -190,7 +192,8 @@ private:
       auto& s = g.of(k);
       auto most = needed_rows(s.want);
       auto count = most == rows_wanted::all ? g.spans[k].count : most == rows_wanted::last ? 1 : 0;
-      answer(s, s.base + row_count(s), logits.narrow(0, at, count), out[g.members[k]]);
+      answer(s, s.base + row_count(s), count == logits.size(0) ? logits : logits.narrow(0, at, count),
+             out[g.members[k]]);
       at += count;
     }
   }
