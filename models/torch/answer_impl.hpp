@@ -13,6 +13,11 @@ tensor to_tensor(const at::Tensor& rows);
 /// The last or all of them.
 at::Tensor pick(const at::Tensor& rows, rows_wanted which);
 
+/// How many rows pick() gives of so many.
+inline std::int64_t picked(rows_wanted which, std::int64_t rows) {
+  return which == rows_wanted::all ? rows : which == rows_wanted::last ? 1 : 0;
+}
+
 /// How many rows of logits a segment needs.
 inline rows_wanted needed_rows(const wants& w) { return std::max(w.logits, w.tokens); }
 

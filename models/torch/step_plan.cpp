@@ -106,7 +106,7 @@ void step_plan::choose_scored(std::span<const segment> batch, const step_host& h
     if (auto tap = host.tapped(s); tap < host.stages.size())
       taps.insert(tap);
     auto most = head ? needed_rows(s.want) : rows_wanted::none;
-    p.scores = most == rows_wanted::all ? p.count : most == rows_wanted::last ? 1 : 0;
+    p.scores = picked(most, p.count);
     auto from = p.first + p.count - p.scores;
     p.scores_at = repeatable_ ? from : static_cast<std::int64_t>(scored_.size());
     for (auto row = from; row < p.first + p.count; ++row)

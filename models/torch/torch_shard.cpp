@@ -156,7 +156,7 @@ private:
       auto& s = g.of(k);
       auto& all = g.spans[k];
       const auto most = std::max(needed_rows(s.want), tapped(s) == stage_index ? s.want.rows : rows_wanted::none);
-      const auto count = most == rows_wanted::all ? all.count : most == rows_wanted::last ? 1 : 0;
+      const auto count = picked(most, all.count);
       out.push_back({total, count, all.base + all.count - count, {}});
       total += count;
     }
@@ -190,8 +190,7 @@ private:
     std::int64_t at = 0;
     for (std::size_t k = 0; k < g.members.size(); ++k) {
       auto& s = g.of(k);
-      auto most = needed_rows(s.want);
-      auto count = most == rows_wanted::all ? g.spans[k].count : most == rows_wanted::last ? 1 : 0;
+      auto count = picked(needed_rows(s.want), g.spans[k].count);
       answer(s, s.base + row_count(s), count == logits.size(0) ? logits : logits.narrow(0, at, count),
              out[g.members[k]]);
       at += count;
